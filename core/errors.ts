@@ -1,0 +1,73 @@
+/**
+ * Every error that a caller can act on. `code` is stable (for `--json` and for programs);
+ * the message says what was expected, what came, and what to do.
+ */
+export class HumqError extends Error {
+  /** Stable, machine-readable reason. */
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** An option, argument or file the user gave is not what was expected. */
+export class UsageError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("usage", message, options);
+  }
+}
+
+/** A value in arguments, a result or a captured variable cannot leave this process. `path` says which. */
+export class UnsupportedValueError extends HumqError {
+  readonly path: string;
+
+  constructor(path: string, message: string, options?: ErrorOptions) {
+    super("unsupported-value", `${path}: ${message}`, options);
+    this.path = path;
+  }
+}
+
+/** Bytes are not what their format says: truncated, altered, or made to harm. */
+export class DecodeError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("decode", message, options);
+  }
+}
+
+/** The code of a task cannot be captured: names the variable, the function, file and line, and what to do. */
+export class CaptureError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("capture", message, options);
+  }
+}
+
+/** A signature, hash, grant or decryption check failed. Permanent: never retried, never run. */
+export class RefusedError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("refused", message, options);
+  }
+}
+
+/** The instance, its grant or its broker is not in the state an action needs. */
+export class InstanceError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("instance", message, options);
+  }
+}
+
+/** The broker cannot be reached, is too old, or refused a request. */
+export class BrokerError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("broker", message, options);
+  }
+}
+
+/** An archive file is missing, is not an archive, is newer than this version, or would be overwritten. */
+export class ArchiveError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("archive", message, options);
+  }
+}
