@@ -1,0 +1,73 @@
+/**
+ * Sealed code. Its name is a digest keyed by the submitter's secret and its key is derived from the same
+ * digest: the same code is stored once per submitter, and nobody else can tell which code it is.
+ */
+import { createHash, createHmac } from "node:crypto";
+import { RefusedError } from "../errors.ts";
+import { derive, KEY_BYTES } from "./keys.ts";
+import type { CodeReference } from "./manifest.ts";
+import { fixed, recordType, text, u32 } from "./record.ts";
+import { NONCE_BYTES, openWith, sealWith } from "./seal.ts";
+
+/** Plaintext bytes in one part. */
+export const CODE_PART_BYTES = 512 * 1024;
+
+const partData = recordType<{ rootKey: Uint8Array; user: string; name: string; part: number; parts: number }>(
+  "humq/code/1",
+  { rootKey: fixed(KEY_BYTES), user: text, name: text, part: u32, parts: u32 },
+);
+
+export interface SealedCode {
+  reference: CodeReference;
+  /** Opens the parts; travels to workers inside the sealed options. 32 bytes. */
+  key: Uint8Array;
+  parts: Uint8Array[];
+}
+
+/** A key seals one plaintext only, so the part's number is nonce enough, and sealing again gives the same bytes. */
+function partNonce(part: number): Uint8Array {
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  nonce.writeUInt32BE(part, NONCE_BYTES - 4);
+  return nonce;
+}
+
+export function sealCode(
+  codeSecret: Uint8Array,
+  owner: { rootKey: Uint8Array; user: string },
+  code: Uint8Array,
+): SealedCode {
+  const digest = createHash("sha256").update(code).digest();
+  const name = createHmac("sha256", codeSecret).update("humq/code-name/1").update(digest).digest("hex");
+  const key = derive(codeSecret, "humq/code-key/1", digest);
+  const count = Math.max(1, Math.ceil(code.length / CODE_PART_BYTES));
+  const hash = createHash("sha256");
+  const parts = Array.from({ length: count }, (_, part) => {
+    const plaintext = code.subarray(part * CODE_PART_BYTES, (part + 1) * CODE_PART_BYTES);
+    const data = partData.encode({ ...owner, name, part, parts: count });
+    const sealed = sealWith(key, partNonce(part), data, plaintext);
+    hash.update(sealed);
+    return sealed;
+  });
+  return { reference: { name, parts: count, hash: hash.digest() }, key, parts };
+}
+
+/** @throws RefusedError where the parts are not the ones that the manifest names */
+export function openCode(
+  key: Uint8Array,
+  owner: { rootKey: Uint8Array; user: string },
+  reference: CodeReference,
+  parts: readonly Uint8Array[],
+): Uint8Array {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  if (parts.length !== reference.parts || Buffer.compare(hash.digest(), reference.hash) !== 0) {
+    throw new RefusedError(`code ${reference.name.slice(0, 12)}: the stored bytes are not the ones that were signed`);
+  }
+  const { name } = reference;
+  return Buffer.concat(
+    parts.map((sealed, part) => {
+      const data = partData.encode({ ...owner, name, part, parts: parts.length });
+      return openWith(key, data, sealed, `code ${name.slice(0, 12)}`);
+    }),
+  );
+}

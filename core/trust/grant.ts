@@ -1,0 +1,107 @@
+/** Grants and the directory of datacenters: what the root signs. */
+import { RefusedError } from "../errors.ts";
+import { KEY_BYTES, type Signer } from "./keys.ts";
+import { fixed, list, recordType, struct, text, u64 } from "./record.ts";
+import { openSigned, signRecord } from "./signed.ts";
+
+export const ROLES = ["submitter", "worker", "admin"] as const;
+/** What a grant lets its identity do. A `worker`'s identity is its datacenter's. */
+export type Role = (typeof ROLES)[number];
+
+export interface Grant {
+  rootKey: Uint8Array;
+  name: string;
+  role: Role;
+  /** Of a worker: its datacenter, one name. Of others: the datacenters that may serve it, none for all. */
+  datacenters: string[];
+  signingKey: Uint8Array;
+  encryptionKey: Uint8Array;
+  /** The login's public nkey. */
+  user: string;
+  /** The public nkey of the identity's NATS account. */
+  account: string;
+  /** Milliseconds since 1970. */
+  issuedMs: number;
+  /** Milliseconds since 1970; 0 for never. */
+  expiresMs: number;
+  /** The NATS user JWT with which the identity logs in. */
+  userJwt: string;
+}
+
+const grantRecord = recordType<Omit<Grant, "role"> & { role: string }>("humq/grant/1", {
+  rootKey: fixed(KEY_BYTES),
+  name: text,
+  role: text,
+  datacenters: list(text),
+  signingKey: fixed(KEY_BYTES),
+  encryptionKey: fixed(KEY_BYTES),
+  user: text,
+  account: text,
+  issuedMs: u64,
+  expiresMs: u64,
+  userJwt: text,
+});
+
+export function signGrant(grant: Grant, root: Signer): Uint8Array {
+  return signRecord(grantRecord, grant, root);
+}
+
+function isRole(role: string): role is Role {
+  return (ROLES as readonly string[]).includes(role);
+}
+
+/** @throws RefusedError where the root did not sign it for this instance; says nothing about its expiry */
+export function openGrant(signed: Uint8Array, rootKey: Uint8Array): Grant {
+  const grant = openSigned(grantRecord, signed, rootKey, "the instance's root key");
+  if (Buffer.compare(grant.rootKey, rootKey) !== 0) throw new RefusedError("the grant is for another instance");
+  const { role } = grant;
+  if (!isRole(role)) throw new RefusedError(`the grant of ${grant.name} has an unknown role ${JSON.stringify(role)}`);
+  return { ...grant, role };
+}
+
+/** How far two clocks may be apart. */
+export const CLOCK_TOLERANCE_MS = 2 * 60_000;
+
+/** @throws RefusedError where the grant is not valid at `nowMs`, tolerating two minutes of skew */
+export function checkGrantTime(grant: Grant, nowMs: number): void {
+  if (grant.expiresMs !== 0 && nowMs > grant.expiresMs + CLOCK_TOLERANCE_MS) {
+    throw new RefusedError(`the grant of ${grant.name} expired on ${new Date(grant.expiresMs).toISOString()}`);
+  }
+  if (nowMs < grant.issuedMs - CLOCK_TOLERANCE_MS) {
+    throw new RefusedError(
+      `the grant of ${grant.name} is valid from ${new Date(grant.issuedMs).toISOString()} on, but the clock here says ` +
+        `${new Date(nowMs).toISOString()}. Set the clock.`,
+    );
+  }
+}
+
+/** A datacenter as submitters need to know it. */
+export interface Datacenter {
+  name: string;
+  encryptionKey: Uint8Array;
+  signingKey: Uint8Array;
+}
+
+export interface Directory {
+  rootKey: Uint8Array;
+  /** Milliseconds since 1970; a later directory replaces an earlier one. */
+  issuedMs: number;
+  datacenters: Datacenter[];
+}
+
+const directoryRecord = recordType<Directory>("humq/directory/1", {
+  rootKey: fixed(KEY_BYTES),
+  issuedMs: u64,
+  datacenters: list(struct<Datacenter>({ name: text, encryptionKey: fixed(KEY_BYTES), signingKey: fixed(KEY_BYTES) })),
+});
+
+export function signDirectory(directory: Directory, root: Signer): Uint8Array {
+  return signRecord(directoryRecord, directory, root);
+}
+
+/** @throws RefusedError where the root did not sign it for this instance */
+export function openDirectory(signed: Uint8Array, rootKey: Uint8Array): Directory {
+  const directory = openSigned(directoryRecord, signed, rootKey, "the instance's root key");
+  if (Buffer.compare(directory.rootKey, rootKey) !== 0) throw new RefusedError("the directory is for another instance");
+  return directory;
+}

@@ -1,0 +1,55 @@
+/**
+ * Identities and the root key, each one 32-byte seed.
+ *
+ * An identity's login, signing and encryption keys are derived apart: the NATS login signs whatever nonce
+ * a broker sends, so a key that also signed manifests would be a signing oracle.
+ */
+import { randomBytes } from "node:crypto";
+import { type Agreement, agreementFromSeed, derive, KEY_BYTES, type Signer, signerFromSeed } from "./keys.ts";
+import { type KeyPair, nkeyFromSeed } from "./nkeys.ts";
+
+/** A person or a datacenter. */
+export interface Identity {
+  /** The login's public nkey (`U...`), which names the identity everywhere. */
+  readonly user: string;
+  readonly login: KeyPair;
+  readonly signer: Signer;
+  readonly agreement: Agreement;
+  /** From which names and keys of stored code are derived, 32 bytes. */
+  readonly codeSecret: Uint8Array;
+}
+
+/** The owner's key: the NATS operator, which signs grants and from which the account keys are derived. */
+export interface Root {
+  /** Raw Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  readonly operator: KeyPair;
+  readonly signer: Signer;
+  /** The key of a NATS account, for example `user/UABC...`, `datacenter/local`, `hub`. */
+  account(label: string): KeyPair;
+}
+
+export function newSeed(): Uint8Array {
+  return Uint8Array.from(randomBytes(KEY_BYTES));
+}
+
+export function identityFromSeed(seed: Uint8Array): Identity {
+  const login = nkeyFromSeed("user", derive(seed, "humq/identity/1/login"));
+  return {
+    user: login.getPublicKey(),
+    login,
+    signer: signerFromSeed(derive(seed, "humq/identity/1/sign")),
+    agreement: agreementFromSeed(derive(seed, "humq/identity/1/encrypt")),
+    codeSecret: derive(seed, "humq/identity/1/code"),
+  };
+}
+
+export function rootFromSeed(seed: Uint8Array): Root {
+  const signer = signerFromSeed(seed);
+  return {
+    publicKey: signer.publicKey,
+    operator: nkeyFromSeed("operator", seed),
+    signer,
+    account: (label) => nkeyFromSeed("account", derive(seed, `humq/account/1/${label}`)),
+  };
+}

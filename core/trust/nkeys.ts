@@ -1,0 +1,28 @@
+/** NATS nkeys (github.com/nats-io/nkeys) made from raw Ed25519 seeds, so that they can be derived. */
+import { fromPublic, fromSeed, type KeyPair, Prefix } from "@nats-io/nkeys";
+import { Codec } from "@nats-io/nkeys/lib/codec.js";
+import { DecodeError } from "../errors.ts";
+
+export type { KeyPair };
+
+/** The nkey pair of a 32-byte Ed25519 seed. */
+export function nkeyFromSeed(kind: "operator" | "account" | "user", seed: Uint8Array): KeyPair {
+  const prefix = { operator: Prefix.Operator, account: Prefix.Account, user: Prefix.User }[kind];
+  return fromSeed(Codec.encodeSeed(prefix, seed));
+}
+
+/** The raw 32-byte key in a public nkey such as `UABC...`. @throws DecodeError where it is not one of that kind */
+export function rawNkey(kind: "operator" | "user", publicNkey: string): Uint8Array {
+  const prefix = kind === "operator" ? Prefix.Operator : Prefix.User;
+  try {
+    fromPublic(publicNkey);
+    return Codec.decode(prefix, Buffer.from(publicNkey, "ascii"));
+  } catch (cause) {
+    throw new DecodeError(`not a public ${kind} nkey: ${JSON.stringify(publicNkey.slice(0, 60))}`, { cause });
+  }
+}
+
+/** The public operator nkey (`O...`) of a raw root key. */
+export function operatorNkey(rootKey: Uint8Array): string {
+  return Buffer.from(Codec.encode(Prefix.Operator, rootKey)).toString("ascii");
+}

@@ -1,0 +1,206 @@
+/**
+ * The canonical encoding of everything that is signed or authenticated.
+ *
+ * A record is its domain (for example `humq/grant/1`) followed by its fields in a fixed order; every
+ * field of variable size carries its length as a big-endian u32. So there is exactly one encoding of a
+ * value, no two records of different kinds share bytes, and no field can leak into its neighbour.
+ */
+import { DecodeError } from "../errors.ts";
+
+const MAX_RECORD_BYTES = 64 * 1024 * 1024;
+
+class Writer {
+  #buffer = Buffer.allocUnsafe(512);
+  #length = 0;
+
+  #reserve(bytes: number): number {
+    const start = this.#length;
+    this.#length += bytes;
+    if (this.#length > this.#buffer.length) {
+      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length));
+      this.#buffer.copy(grown, 0, 0, start);
+      this.#buffer = grown;
+    }
+    return start;
+  }
+
+  u32(value: number): void {
+    const start = this.#reserve(4);
+    this.#buffer.writeUInt32BE(value, start);
+  }
+
+  u64(value: number): void {
+    const start = this.#reserve(8);
+    this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), start);
+    this.#buffer.writeUInt32BE(value % 0x1_0000_0000, start + 4);
+  }
+
+  raw(value: Uint8Array): void {
+    const start = this.#reserve(value.length);
+    this.#buffer.set(value, start);
+  }
+
+  finish(): Uint8Array {
+    return this.#buffer.subarray(0, this.#length);
+  }
+}
+
+class Reader {
+  readonly #buffer: Buffer;
+  #offset = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  #take(bytes: number): number {
+    const start = this.#offset;
+    if (bytes > this.#buffer.length - start) throw new DecodeError("a record ends before its last field");
+    this.#offset += bytes;
+    return start;
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32BE(this.#take(4));
+  }
+
+  u64(): number {
+    const start = this.#take(8);
+    const value = this.#buffer.readUInt32BE(start) * 0x1_0000_0000 + this.#buffer.readUInt32BE(start + 4);
+    if (!Number.isSafeInteger(value)) throw new DecodeError("a record holds a number above 2^53 - 1");
+    return value;
+  }
+
+  raw(bytes: number): Uint8Array {
+    const start = this.#take(bytes);
+    return this.#buffer.subarray(start, start + bytes);
+  }
+
+  end(): void {
+    if (this.#offset !== this.#buffer.length) throw new DecodeError("a record has bytes after its last field");
+  }
+}
+
+/** How one field is written and read. */
+export interface Field<T> {
+  write(writer: Writer, value: T): void;
+  read(reader: Reader): T;
+}
+
+/** An unsigned 32-bit integer. */
+export const u32: Field<number> = {
+  write(writer, value) {
+    if (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff) throw new RangeError(`not a u32: ${value}`);
+    writer.u32(value);
+  },
+  read: (reader) => reader.u32(),
+};
+
+/** An unsigned integer up to 2^53 - 1: times in milliseconds since 1970, sizes in bytes, indices. */
+export const u64: Field<number> = {
+  write(writer, value) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new RangeError(`not an unsigned integer: ${value}`);
+    writer.u64(value);
+  },
+  read: (reader) => reader.u64(),
+};
+
+/** Bytes of any length. */
+export const bytes: Field<Uint8Array> = {
+  write(writer, value) {
+    writer.u32(value.length);
+    writer.raw(value);
+  },
+  read: (reader) => reader.raw(reader.u32()),
+};
+
+/** Exactly `length` bytes, without a length in front. */
+export function fixed(length: number): Field<Uint8Array> {
+  return {
+    write(writer, value) {
+      if (value.length !== length) throw new RangeError(`expected ${length} bytes, got ${value.length}`);
+      writer.raw(value);
+    },
+    read: (reader) => reader.raw(length),
+  };
+}
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Well-formed text as UTF-8. */
+export const text: Field<string> = {
+  write(writer, value) {
+    if (!value.isWellFormed()) throw new RangeError("text with a lone surrogate has no UTF-8 form");
+    bytes.write(writer, Buffer.from(value, "utf8"));
+  },
+  read(reader) {
+    const raw = bytes.read(reader);
+    try {
+      return utf8.decode(raw);
+    } catch (cause) {
+      throw new DecodeError("a record holds text that is not UTF-8", { cause });
+    }
+  },
+};
+
+/** Any number of one kind of field, their count in front. */
+export function list<T>(item: Field<T>): Field<T[]> {
+  return {
+    write(writer, values) {
+      writer.u32(values.length);
+      for (const value of values) item.write(writer, value);
+    },
+    read(reader) {
+      const values: T[] = [];
+      for (let left = reader.u32(); left > 0; left--) values.push(item.read(reader));
+      return values;
+    },
+  };
+}
+
+/** Named fields in the order in which they are listed. */
+export function struct<T extends object>(fields: { [K in keyof T]: Field<T[K]> }): Field<T> {
+  const entries = Object.entries(fields) as [keyof T, Field<T[keyof T]>][];
+  return {
+    write(writer, value) {
+      for (const [name, field] of entries) field.write(writer, value[name]);
+    },
+    read(reader) {
+      const value = {} as T;
+      for (const [name, field] of entries) value[name] = field.read(reader);
+      return value;
+    },
+  };
+}
+
+/** One kind of record: its domain and its fields. */
+export interface RecordType<T> {
+  readonly domain: string;
+  encode(value: T): Uint8Array;
+  /** @throws DecodeError where the bytes are of another domain, too short, too long or malformed */
+  decode(encoded: Uint8Array): T;
+}
+
+/** Defines a record; `domain` is `humq/<what>/<version>`. */
+export function recordType<T extends object>(domain: string, fields: { [K in keyof T]: Field<T[K]> }): RecordType<T> {
+  const body = struct(fields);
+  return {
+    domain,
+    encode(value) {
+      const writer = new Writer();
+      text.write(writer, domain);
+      body.write(writer, value);
+      return writer.finish();
+    },
+    decode(encoded) {
+      if (encoded.length > MAX_RECORD_BYTES) throw new DecodeError(`${domain}: ${encoded.length} bytes is too large`);
+      const reader = new Reader(encoded);
+      const found = text.read(reader);
+      if (found !== domain)
+        throw new DecodeError(`expected a record of kind ${domain}, got ${JSON.stringify(found.slice(0, 60))}`);
+      const value = body.read(reader);
+      reader.end();
+      return value;
+    },
+  };
+}

@@ -1,0 +1,40 @@
+/** What a person who wants in sends to the owner: `ADD-USER_<signing key>_<encryption key>_<login key>`. */
+import { UsageError } from "../errors.ts";
+import type { Identity } from "./identity.ts";
+import { KEY_BYTES } from "./keys.ts";
+import { rawNkey } from "./nkeys.ts";
+
+export interface AccessRequest {
+  /** Ed25519 public key, 32 bytes. */
+  signingKey: Uint8Array;
+  /** X25519 public key, 32 bytes. */
+  encryptionKey: Uint8Array;
+  /** Public user nkey. */
+  user: string;
+}
+
+const PREFIX = "ADD-USER";
+
+/** The keys as hexadecimal (signing, encryption) and as a NATS user nkey (login). */
+export function formatRequest(identity: Identity): string {
+  const hex = (key: Uint8Array) => Buffer.from(key).toString("hex");
+  return [PREFIX, hex(identity.signer.publicKey), hex(identity.agreement.publicKey), identity.user].join("_");
+}
+
+/** @throws UsageError where the text is not a whole request */
+export function parseRequest(request: string): AccessRequest {
+  const [prefix, signing = "", encryption = "", user = "", ...rest] = request.trim().split("_");
+  const isKey = (part: string) => /^[0-9a-f]+$/i.test(part) && part.length === KEY_BYTES * 2;
+  try {
+    if (prefix === PREFIX && isKey(signing) && isKey(encryption) && rest.length === 0) {
+      rawNkey("user", user);
+      return { signingKey: Buffer.from(signing, "hex"), encryptionKey: Buffer.from(encryption, "hex"), user };
+    }
+  } catch {
+    // falls through to the one message below
+  }
+  throw new UsageError(
+    `not an access request: expected ADD-USER_<signing key>_<encryption key>_<login key> as printed by "humq request", ` +
+      `got ${JSON.stringify(request.slice(0, 40))} (${request.length} characters). Copy the whole line.`,
+  );
+}

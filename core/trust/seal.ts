@@ -1,0 +1,188 @@
+/**
+ * Sealing under a tag key: XChaCha20-Poly1305 (draft-irtf-cfrg-xchacha-03) with a random 24-byte nonce.
+ *
+ * The key of each kind of content is derived from the tag key, and everything that says what the content
+ * is (tag, index, generation, ...) is associated data: a sealed result opens as that result or not at all.
+ * HChaCha20 is @noble/ciphers'; the ChaCha20-Poly1305 after it (RFC 8439) is node:crypto's, which makes
+ * the same bytes several times faster.
+ */
+import { createCipheriv, createDecipheriv, randomFillSync } from "node:crypto";
+import { hchacha } from "@noble/ciphers/chacha.js";
+import { RefusedError } from "../errors.ts";
+import { derive, KEY_BYTES } from "./keys.ts";
+import { bytes, fixed, recordType, text, u32, u64 } from "./record.ts";
+
+/** What a sealed text is; each kind has a key of its own. */
+export const SealKind = {
+  options: "options",
+  call: "call",
+  callPart: "call-part",
+  result: "result",
+  error: "error",
+  resultPart: "result-part",
+  run: "run",
+  log: "log",
+} as const;
+export type SealKind = (typeof SealKind)[keyof typeof SealKind];
+
+/** Everything that a sealed text is bound to. */
+export interface SealContext {
+  /** The instance: the root's raw public key, 32 bytes. */
+  rootKey: Uint8Array;
+  /** The submitter: the NATS user nkey. */
+  user: string;
+  tag: string;
+  kind: SealKind;
+  /** Index of the first call and number of calls that the text is about. */
+  first: number;
+  count: number;
+  generation: number;
+  /** Of outcomes, logs and runs: the hash of the call message they answer, 32 bytes. */
+  callHash?: Uint8Array;
+  /** Of a text in parts: which part, from 0, and whether it is the last. */
+  part?: number;
+  last?: boolean;
+}
+
+export const NONCE_BYTES = 24;
+export const AUTH_TAG_BYTES = 16;
+/** How many bytes longer a sealed text is. */
+export const SEAL_OVERHEAD = NONCE_BYTES + AUTH_TAG_BYTES;
+
+const ALGORITHM = "xchacha20-poly1305";
+
+const associatedData = recordType<{
+  algorithm: string;
+  rootKey: Uint8Array;
+  user: string;
+  tag: string;
+  kind: string;
+  first: number;
+  count: number;
+  generation: number;
+  callHash: Uint8Array;
+  part: number;
+  last: number;
+}>("humq/seal/1", {
+  algorithm: text,
+  rootKey: fixed(KEY_BYTES),
+  user: text,
+  tag: text,
+  kind: text,
+  first: u64,
+  count: u32,
+  generation: u32,
+  callHash: bytes,
+  part: u32,
+  last: u32,
+});
+
+const NO_HASH = new Uint8Array();
+
+function encodeContext(context: SealContext): Uint8Array {
+  return associatedData.encode({
+    algorithm: ALGORITHM,
+    rootKey: context.rootKey,
+    user: context.user,
+    tag: context.tag,
+    kind: context.kind,
+    first: context.first,
+    count: context.count,
+    generation: context.generation,
+    callHash: context.callHash ?? NO_HASH,
+    part: context.part ?? 0,
+    last: context.last === true ? 1 : 0,
+  });
+}
+
+const kindKeys = new WeakMap<Uint8Array, Map<string, Uint8Array>>();
+
+function kindKey(tagKey: Uint8Array, kind: SealKind): Uint8Array {
+  let keys = kindKeys.get(tagKey);
+  if (keys === undefined) {
+    keys = new Map();
+    kindKeys.set(tagKey, keys);
+  }
+  let key = keys.get(kind);
+  if (key === undefined) {
+    key = derive(tagKey, `humq/seal/1/${kind}`);
+    keys.set(kind, key);
+  }
+  return key;
+}
+
+function words(source: Uint8Array): Uint32Array {
+  const copy = new Uint8Array(source);
+  return new Uint32Array(copy.buffer);
+}
+
+/** "expand 32-byte k", the constant of RFC 8439 section 2.3, as little-endian words. */
+const SIGMA = words(Buffer.from("expand 32-byte k", "ascii"));
+
+/** The subkey and the 12-byte nonce that XChaCha20 runs ChaCha20 with (draft-irtf-cfrg-xchacha-03 section 2.3). */
+function chachaOf(key: Uint8Array, nonce: Uint8Array): { subkey: Uint8Array; nonce12: Buffer } {
+  const subkey = new Uint32Array(8);
+  hchacha(SIGMA, words(key), words(nonce.subarray(0, 16)), subkey);
+  const nonce12 = Buffer.alloc(12);
+  nonce12.set(nonce.subarray(16), 4);
+  return { subkey: new Uint8Array(subkey.buffer), nonce12 };
+}
+
+const cipherOptions = { authTagLength: AUTH_TAG_BYTES };
+
+/** XChaCha20-Poly1305 with a given nonce: nonce || ciphertext || tag. */
+export function sealWith(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, plaintext: Uint8Array): Uint8Array {
+  const { subkey, nonce12 } = chachaOf(key, nonce);
+  const cipher = createCipheriv("chacha20-poly1305", subkey, nonce12, cipherOptions);
+  cipher.setAAD(data, { plaintextLength: plaintext.length });
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return Buffer.concat([nonce, body, cipher.getAuthTag()]);
+}
+
+/** @throws RefusedError where key, associated data or any byte is not the sealed one */
+export function openWith(key: Uint8Array, data: Uint8Array, sealed: Uint8Array, what: string): Uint8Array {
+  if (sealed.length < SEAL_OVERHEAD)
+    throw new RefusedError(`${what}: ${sealed.length} bytes is too short to be sealed`);
+  const { subkey, nonce12 } = chachaOf(key, sealed.subarray(0, NONCE_BYTES));
+  const body = sealed.subarray(NONCE_BYTES, sealed.length - AUTH_TAG_BYTES);
+  const decipher = createDecipheriv("chacha20-poly1305", subkey, nonce12, cipherOptions);
+  decipher.setAAD(data, { plaintextLength: body.length });
+  decipher.setAuthTag(sealed.subarray(sealed.length - AUTH_TAG_BYTES));
+  const plaintext = decipher.update(body);
+  try {
+    decipher.final();
+  } catch (cause) {
+    throw new RefusedError(`${what}: altered, or sealed for something else`, { cause });
+  }
+  return plaintext;
+}
+
+const nonces = Buffer.allocUnsafe(NONCE_BYTES * 256);
+let nextNonce = nonces.length;
+
+/** 24 random bytes, drawn from the system 256 nonces at a time. */
+export function randomNonce(): Uint8Array {
+  if (nextNonce === nonces.length) {
+    randomFillSync(nonces);
+    nextNonce = 0;
+  }
+  const nonce = Uint8Array.prototype.slice.call(nonces, nextNonce, nextNonce + NONCE_BYTES);
+  nextNonce += NONCE_BYTES;
+  return nonce;
+}
+
+/**
+ * Seals `plaintext` for one use.
+ * @param tagKey 32 bytes; keep the same Uint8Array object, derived keys are remembered by it
+ * @returns nonce (24) || ciphertext || tag (16)
+ */
+export function seal(tagKey: Uint8Array, context: SealContext, plaintext: Uint8Array): Uint8Array {
+  return sealWith(kindKey(tagKey, context.kind), randomNonce(), encodeContext(context), plaintext);
+}
+
+/** @throws RefusedError where the text was not sealed under this key for exactly this context */
+export function open(tagKey: Uint8Array, context: SealContext, sealed: Uint8Array): Uint8Array {
+  const what = `${context.kind} of call ${context.first} in ${context.tag}`;
+  return openWith(kindKey(tagKey, context.kind), encodeContext(context), sealed, what);
+}
