@@ -1,0 +1,214 @@
+/**
+ * The NATS accounts of an instance: the account is the fence between users (docs/architecture.md).
+ *
+ * A user's account exports a fixed list of subjects; a datacenter's account imports that list from each user
+ * it serves, narrowed to its own name where it writes. Every account JWT is signed by the root (the operator).
+ */
+import * as jwt from "@nats-io/jwt";
+import type { Role } from "../trust/grant.ts";
+import type { Root } from "../trust/identity.ts";
+import type { KeyPair } from "../trust/nkeys.ts";
+import { HUB_STREAMS, IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "./names.ts";
+
+/** Labels from which account keys are derived. */
+export const accountLabel = {
+  system: "system",
+  hub: "hub",
+  guest: "guest",
+  user: (user: string) => `user/${user}`,
+  datacenter: (name: string) => `datacenter/${name}`,
+} as const;
+
+/** Default disk quota of a user. */
+export const DEFAULT_QUOTA_BYTES = 50 * 2 ** 30;
+
+const UNLIMITED = {
+  subs: -1,
+  data: -1,
+  payload: -1,
+  imports: -1,
+  exports: -1,
+  wildcards: true,
+  conn: -1,
+  leaf: -1,
+} as const;
+
+/** A subject that one account offers and another uses. */
+interface Offer {
+  kind: "service" | "stream";
+  subject: string;
+  /** Of a service: whether one request has many answers. */
+  many?: boolean;
+  /** How the importing account sees it; the same where absent. */
+  local?: string;
+}
+
+function api(operation: string, many = false): Offer {
+  return { kind: "service", subject: `${JETSTREAM_API}.${operation}`, local: `${IMPORTED_API}.${operation}`, many };
+}
+
+/** What a user's account offers to datacenter `dc` (`*` for the export that covers all of them). */
+function userOffers(user: string, dc: string): Offer[] {
+  const u = shortUser(user);
+  return [
+    api(`CONSUMER.INFO.${streamOf.calls(u)}.*`),
+    api(`CONSUMER.MSG.NEXT.${streamOf.calls(u)}.*`, true),
+    { kind: "service", subject: `$JS.ACK.${streamOf.calls(u)}.>` },
+    api(`DIRECT.GET.${streamOf.tags(u)}`, true),
+    api(`DIRECT.GET.${streamOf.functions(u)}`, true),
+    api(`DIRECT.GET.${streamOf.arguments(u)}`, true),
+    { kind: "service", subject: `$KV.humq_results_${u}.*.${dc}.>` },
+    { kind: "service", subject: `$O.humq_outputs_${u}.C.${dc}.>` },
+    { kind: "service", subject: subjectOf.log(u, "*", "*") },
+    { kind: "stream", subject: `$KV.humq_tags_${u}.>` },
+  ];
+}
+
+/** What the hub offers; accounts import parts of it. */
+const hubOffers: Offer[] = [
+  api(`DIRECT.GET.${HUB_STREAMS.grants}`, true),
+  api(`DIRECT.GET.${HUB_STREAMS.grants}.>`),
+  api(`DIRECT.GET.${HUB_STREAMS.workers}`, true),
+  { kind: "service", subject: subjectOf.worker("*", "*") },
+  { kind: "stream", subject: "$KV.humq_grants.>" },
+];
+
+function exports(offers: readonly Offer[]): jwt.Export[] {
+  return offers.map(({ kind, subject, many }) => ({
+    name: subject,
+    subject,
+    type: kind,
+    ...(many === true ? { response_type: "Stream" as const } : {}),
+  }));
+}
+
+function imports(offers: readonly Offer[], account: KeyPair): jwt.Import[] {
+  return offers.map(({ kind, subject, local }) => ({
+    name: subject,
+    subject,
+    type: kind,
+    account: account.getPublicKey(),
+    ...(local === undefined ? {} : { local_subject: local }),
+  }));
+}
+
+function encode(root: Root, name: string, label: string, account: Partial<jwt.Account>): Promise<string> {
+  const limits = { ...UNLIMITED, ...account.limits } as jwt.Account["limits"];
+  return jwt.encodeAccount(name, root.account(label), { ...account, ...(limits === undefined ? {} : { limits }) }, {
+    signer: root.operator,
+  });
+}
+
+/** Limits that give an account JetStream with a disk quota. */
+function jetStream(diskBytes: number, streams: number): jwt.Account["limits"] {
+  return {
+    ...UNLIMITED,
+    mem_storage: 64 * 2 ** 20,
+    disk_storage: diskBytes,
+    streams,
+    consumer: -1,
+    mem_max_stream_bytes: 0,
+    disk_max_stream_bytes: 0,
+    max_bytes_required: false,
+    max_ack_pending: -1,
+  } as unknown as jwt.Account["limits"];
+}
+
+export function operatorJwt(root: Root, name: string): Promise<string> {
+  const system_account = root.account(accountLabel.system).getPublicKey();
+  return jwt.encodeOperator(name, root.operator, { system_account });
+}
+
+export function systemAccountJwt(root: Root): Promise<string> {
+  return encode(root, "system", accountLabel.system, {});
+}
+
+export function hubAccountJwt(root: Root): Promise<string> {
+  return encode(root, "hub", accountLabel.hub, { limits: jetStream(2 ** 30, 8), exports: exports(hubOffers) } as Partial<jwt.Account>);
+}
+
+/** A guest may read one grant, by the nkey it belongs to; it cannot list. */
+export function guestAccountJwt(root: Root): Promise<string> {
+  const offer = api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant("*")}`);
+  return encode(root, "guest", accountLabel.guest, { imports: imports([offer], root.account(accountLabel.hub)) });
+}
+
+/** A person's account. An admin also sees all grants; only the root key's owner changes them. */
+export function userAccountJwt(
+  root: Root,
+  person: { user: string; name: string; role: Role },
+  quotaBytes: number,
+): Promise<string> {
+  const { user, name, role } = person;
+  const fromHub = [
+    api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant(user)}`),
+    api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.directory()}`),
+    api(`DIRECT.GET.${HUB_STREAMS.workers}`, true),
+    ...(role === "admin" ? [api(`DIRECT.GET.${HUB_STREAMS.grants}`, true)] : []),
+  ];
+  return encode(root, name, accountLabel.user(user), {
+    limits: jetStream(quotaBytes, 16),
+    exports: exports(userOffers(user, "*")),
+    imports: imports(fromHub, root.account(accountLabel.hub)),
+  } as Partial<jwt.Account>);
+}
+
+/** The account of a datacenter that serves `users` (public nkeys). */
+export function datacenterAccountJwt(root: Root, name: string, users: readonly string[]): Promise<string> {
+  const fromHub: Offer[] = [
+    api(`DIRECT.GET.${HUB_STREAMS.grants}`, true),
+    { kind: "service", subject: subjectOf.worker(name, "*") },
+    { kind: "stream", subject: "$KV.humq_grants.>" },
+  ];
+  return encode(root, name, accountLabel.datacenter(name), {
+    imports: [
+      ...imports(fromHub, root.account(accountLabel.hub)),
+      ...users.flatMap((user) => imports(userOffers(user, name), root.account(accountLabel.user(user)))),
+    ],
+  });
+}
+
+/** What a datacenter's workers may do inside its account. */
+function workerPermissions(datacenter: string): Partial<jwt.User> {
+  return {
+    pub: {
+      allow: [
+        `${IMPORTED_API}.CONSUMER.INFO.*.*`,
+        `${IMPORTED_API}.CONSUMER.MSG.NEXT.*.*`,
+        `${IMPORTED_API}.DIRECT.GET.*`,
+        "$JS.ACK.>",
+        `$KV.*.*.${datacenter}.>`,
+        `$O.*.C.${datacenter}.>`,
+        "humq.log.*.*.*",
+        subjectOf.worker(datacenter, "*"),
+      ],
+    },
+    sub: { allow: ["_INBOX.>", "$KV.*.tag.*", "$KV.*.close.*", "$KV.humq_grants.>"] },
+  };
+}
+
+const guestPermissions: Partial<jwt.User> = {
+  bearer_token: true,
+  pub: { allow: [`${IMPORTED_API}.DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant("*")}`] },
+  sub: { allow: ["_INBOX.>"] },
+};
+
+function publicKeyOnly(user: string): jwt.Key {
+  return user as unknown as jwt.Key;
+}
+
+/** The user JWT of a login; `expiresMs` 0 for never. */
+export function loginJwt(
+  root: Root,
+  login: { user: string; name: string; label: string; datacenter?: string; expiresMs: number },
+): Promise<string> {
+  const permissions = login.datacenter === undefined ? {} : workerPermissions(login.datacenter);
+  const exp = Math.ceil(login.expiresMs / 1000);
+  const options = exp === 0 ? {} : { exp };
+  return jwt.encodeUser(login.name, publicKeyOnly(login.user), root.account(login.label), permissions, options);
+}
+
+/** The guest credential of join links: a bearer JWT, good for nothing but fetching a grant. */
+export function guestJwt(root: Root, guest: string): Promise<string> {
+  return jwt.encodeUser("guest", publicKeyOnly(guest), root.account(accountLabel.guest), guestPermissions, {});
+}

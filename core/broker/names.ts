@@ -1,0 +1,78 @@
+/** Every name on the broker is spelled here and nowhere else: streams, buckets, consumers, keys, subjects. */
+
+/** Part of a user's nkey that keeps subjects apart where accounts import from each other (75 bits). */
+export function shortUser(user: string): string {
+  return user.slice(0, 16);
+}
+
+/** Names in a user's account. `u` is the short user. */
+export const streamOf = {
+  calls: (u: string) => `HUMQ_CALLS_${u}`,
+  tags: (u: string) => `KV_humq_tags_${u}`,
+  results: (u: string) => `KV_humq_results_${u}`,
+  functions: (u: string) => `OBJ_humq_functions_${u}`,
+  arguments: (u: string) => `OBJ_humq_arguments_${u}`,
+  outputs: (u: string) => `OBJ_humq_outputs_${u}`,
+  logs: (u: string) => `HUMQ_LOGS_${u}`,
+} as const;
+
+/** Streams of the hub account. */
+export const HUB_STREAMS = { grants: "KV_humq_grants", workers: "KV_humq_workers" } as const;
+
+/** Subjects. An argument may be `*` where a subject is used as a filter. */
+export const subjectOf = {
+  call: (u: string, tag: string, index: number | "*") => `humq.call.${u}.${tag}.${index}`,
+  manifest: (u: string, tag: string) => `$KV.humq_tags_${u}.tag.${tag}`,
+  close: (u: string, tag: string) => `$KV.humq_tags_${u}.close.${tag}`,
+  outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>
+    `$KV.humq_results_${u}.${kind}.${dc}.${tag}.${index}`,
+  log: (u: string, tag: string, index: number | "*") => `humq.log.${u}.${tag}.${index}`,
+  functionPart: (u: string, name: string) => `$O.humq_functions_${u}.C.${name}`,
+  functionMeta: (u: string, name: string) => `$O.humq_functions_${u}.M.${metaName(name)}`,
+  argumentPart: (u: string, tag: string, id: string) => `$O.humq_arguments_${u}.C.${tag}.${id}`,
+  outputPart: (u: string, dc: string, tag: string, id: string) => `$O.humq_outputs_${u}.C.${dc}.${tag}.${id}`,
+  grant: (user: string) => `$KV.humq_grants.user.${user}`,
+  directory: () => "$KV.humq_grants.directory",
+  worker: (dc: string, worker: string) => `$KV.humq_workers.${dc}.${worker}`,
+} as const;
+
+/** An object's name in the subject of its metadata: padded base64url, as NATS object stores spell it (ADR-20). */
+function metaName(name: string): string {
+  return Buffer.from(name, "utf8").toString("base64").replaceAll("+", "-").replaceAll("/", "_");
+}
+
+/** The durable consumer that is a tag's queue carries the tag's name. */
+export function consumerOf(tag: string): string {
+  return tag;
+}
+
+/** The call index that a call, outcome or log subject ends with. */
+export function indexOf(subject: string): number {
+  return Number(subject.slice(subject.lastIndexOf(".") + 1));
+}
+
+/** The parts of an outcome's subject. */
+export function parseOutcome(subject: string): { kind: string; datacenter: string; index: number } {
+  const [, , kind = "", datacenter = "", , index = ""] = subject.split(".");
+  return { kind, datacenter, index: Number(index) };
+}
+
+/** The parts of a live or stored manifest bucket subject: kind `tag` or `close`, and whose. */
+export function parseTagSubject(subject: string): { u: string; kind: string; tag: string } {
+  const [, bucket = "", kind = "", tag = ""] = subject.split(".");
+  return { u: bucket.slice("humq_tags_".length), kind, tag };
+}
+
+/**
+ * The JetStream API as seen by accounts without JetStream of their own (workers, guests). Plain `$JS.API`
+ * would reach the system account first, which answers "JetStream not enabled", so imports rename it.
+ */
+export const IMPORTED_API = "HUMQ.API";
+export const JETSTREAM_API = "$JS.API";
+
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+
+/** Whether a name (of a person, datacenter, instance, tag label) is safe as one token of a subject and a file name. */
+export function isName(name: string): boolean {
+  return NAME_PATTERN.test(name);
+}

@@ -1,0 +1,131 @@
+/** Publishing to streams: singly with an answer each, or in atomic batches (ADR-50). */
+import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
+import { BrokerError } from "../errors.ts";
+
+/** Error codes of the JetStream API that humq acts on (server/errors.json). */
+export const ApiCode = {
+  /** The subject's last sequence is not the expected one: somebody wrote first. */
+  wrongLastSequence: 10071,
+  /** The stream holds a message on this subject and takes no second. */
+  subjectFull: 10077,
+  notFound: 10059,
+  consumerNotFound: 10014,
+} as const;
+
+/** A request to JetStream that the server answered with an error. */
+export class ApiError extends BrokerError {
+  /** The server's error code, see {@link ApiCode}. */
+  readonly apiCode: number;
+
+  constructor(what: string, apiCode: number, description: string) {
+    super(`${what}: ${description} (JetStream error ${apiCode})`);
+    this.apiCode = apiCode;
+  }
+}
+
+export interface Message {
+  subject: string;
+  data: Uint8Array;
+}
+
+/** How long to wait for an answer. After it the message may or may not be stored. */
+const TIMEOUT_MS = 10_000;
+/** Messages in one atomic batch; the server takes up to 1000. */
+export const BATCH_MESSAGES = 1000;
+/** A batch is flushed to the socket in strides, so that a large one does not pile up in memory. */
+const FLUSH_BYTES = 4 * 2 ** 20;
+
+interface Answer {
+  error?: { err_code?: number; description?: string };
+  seq?: number;
+}
+
+function check(what: string, data: Uint8Array): number {
+  const answer = JSON.parse(Buffer.from(data).toString("utf8")) as Answer;
+  if (answer.error !== undefined) {
+    throw new ApiError(what, answer.error.err_code ?? 0, answer.error.description ?? "no description");
+  }
+  return answer.seq ?? 0;
+}
+
+async function request(nc: NatsConnection, message: Message, headers?: MsgHdrs): Promise<Uint8Array> {
+  const options = { timeout: TIMEOUT_MS, ...(headers === undefined ? {} : { headers }) };
+  try {
+    return (await nc.request(message.subject, message.data, options)).data;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new BrokerError(`the broker did not confirm a message on ${message.subject}: ${reason}`, { cause });
+  }
+}
+
+/**
+ * Stores one message.
+ * @returns its sequence in the stream
+ * @throws ApiError where the stream refuses it, BrokerError where no answer came
+ */
+export async function publish(nc: NatsConnection, message: Message, messageHeaders?: MsgHdrs): Promise<number> {
+  return check(message.subject, await request(nc, message, messageHeaders));
+}
+
+/** The headers that let a message in only where nothing is stored on `subject` (which may hold wildcards). */
+export function expectNone(subject: string): MsgHdrs {
+  const expected = headers();
+  expected.set("Nats-Expected-Last-Subject-Sequence", "0");
+  expected.set("Nats-Expected-Last-Subject-Sequence-Subject", subject);
+  return expected;
+}
+
+/** True where the error says that the subject is taken already: the first write won. */
+export function isTaken(error: unknown): boolean {
+  return (
+    error instanceof ApiError &&
+    (error.apiCode === ApiCode.wrongLastSequence || error.apiCode === ApiCode.subjectFull)
+  );
+}
+
+let batches = 0;
+const batchPrefix = `${process.pid.toString(36)}-${Date.now().toString(36)}`;
+
+/**
+ * Stores up to {@link BATCH_MESSAGES} messages of one stream, all or none.
+ * nats.js's own batch publisher hides which error the server gave, hence this one.
+ * @param guard gives the headers that a message must meet, for example {@link expectNone}
+ * @throws ApiError where the server refuses the batch; nothing of it is stored then
+ */
+export async function publishBatch(
+  nc: NatsConnection,
+  messages: readonly Message[],
+  guard?: (message: Message) => MsgHdrs,
+): Promise<void> {
+  if (messages.length > BATCH_MESSAGES) throw new RangeError(`a batch of ${messages.length} messages`);
+  const last = messages.at(-1);
+  if (last === undefined) return;
+  const id = `${batchPrefix}-${++batches}`;
+  const headersOf = (message: Message, sequence: number): MsgHdrs => {
+    const batchHeaders = guard === undefined ? headers() : guard(message);
+    batchHeaders.set("Nats-Batch-Id", id);
+    batchHeaders.set("Nats-Batch-Sequence", String(sequence));
+    return batchHeaders;
+  };
+  let waiting = 0;
+  // The first message asks for an answer: an error in it is the only word about a batch that was never opened.
+  const opened =
+    messages.length > 1 ? request(nc, messages[0]!, headersOf(messages[0]!, 1)) : Promise.resolve(new Uint8Array());
+  opened.catch(() => undefined);
+  for (let i = 1; i < messages.length - 1; i++) {
+    const message = messages[i]!;
+    nc.publish(message.subject, message.data, { headers: headersOf(message, i + 1) });
+    waiting += message.data.length;
+    if (waiting > FLUSH_BYTES) {
+      await nc.flush();
+      waiting = 0;
+    }
+  }
+  const commit = headersOf(last, messages.length);
+  commit.set("Nats-Batch-Commit", "1");
+  const committed = request(nc, last, commit);
+  committed.catch(() => undefined);
+  const answer = await opened;
+  if (answer.length > 0) check("the first message of a batch", answer);
+  check("a batch", await committed);
+}

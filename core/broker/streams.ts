@@ -1,0 +1,126 @@
+/** Making the streams and buckets of an instance, with every limit said. */
+import {
+  DiscardPolicy,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
+import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { HUB_STREAMS, shortUser, streamOf } from "./names.ts";
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** How long the broker keeps what belongs to a tag. */
+export const RETENTION_MS = 30 * DAY_MS;
+/** A worker's heartbeat is forgotten after this. */
+export const WORKER_ENTRY_MS = 60_000;
+
+/** The server caps consumers of a stream at 1000 unless it says otherwise (nats-server 2.15). */
+const MAX_CONSUMERS = 20_000;
+const MAX_MESSAGES = 50_000_000;
+
+type Config = Partial<StreamConfig> & { name: string };
+
+const common = {
+  retention: RetentionPolicy.Limits,
+  storage: StorageType.File,
+  num_replicas: 1,
+  max_consumers: MAX_CONSUMERS,
+  max_msgs: MAX_MESSAGES,
+  allow_direct: true,
+  allow_rollup_hdrs: false,
+  discard: DiscardPolicy.New,
+  max_age: nanos(RETENTION_MS),
+} satisfies Partial<StreamConfig>;
+
+/** A subject takes one message, ever; a second is refused. */
+const writeOnce = { max_msgs_per_subject: 1, discard_new_per_subject: true } as const;
+
+/** The streams of one user. Shares of the quota add up to 1. */
+function userStreams(user: string, quotaBytes: number): Config[] {
+  const u = shortUser(user);
+  const share = (fraction: number) => Math.floor(quotaBytes * fraction);
+  return [
+    {
+      ...common,
+      ...writeOnce,
+      name: streamOf.calls(u),
+      subjects: [`humq.call.${u}.*.*`],
+      allow_atomic: true,
+      max_bytes: share(0.2),
+    },
+    {
+      ...common,
+      name: streamOf.tags(u),
+      subjects: [`$KV.humq_tags_${u}.>`],
+      max_msgs_per_subject: 1,
+      max_bytes: share(0.02),
+    },
+    {
+      ...common,
+      ...writeOnce,
+      name: streamOf.results(u),
+      subjects: [`$KV.humq_results_${u}.>`],
+      allow_atomic: true,
+      max_bytes: share(0.25),
+    },
+    {
+      ...common,
+      name: streamOf.functions(u),
+      subjects: [`$O.humq_functions_${u}.C.>`, `$O.humq_functions_${u}.M.>`],
+      max_bytes: share(0.05),
+    },
+    {
+      ...common,
+      name: streamOf.arguments(u),
+      subjects: [`$O.humq_arguments_${u}.C.>`, `$O.humq_arguments_${u}.M.>`],
+      max_bytes: share(0.18),
+    },
+    {
+      ...common,
+      name: streamOf.outputs(u),
+      subjects: [`$O.humq_outputs_${u}.C.>`, `$O.humq_outputs_${u}.M.>`],
+      max_bytes: share(0.25),
+    },
+    {
+      ...common,
+      name: streamOf.logs(u),
+      subjects: [`humq.log.${u}.*.*`],
+      discard: DiscardPolicy.Old,
+      max_bytes: share(0.05),
+    },
+  ];
+}
+
+const hubStreams: Config[] = [
+  {
+    ...common,
+    name: HUB_STREAMS.grants,
+    subjects: ["$KV.humq_grants.>"],
+    max_msgs_per_subject: 1,
+    max_age: 0,
+    max_bytes: 256 * 2 ** 20,
+  },
+  {
+    ...common,
+    name: HUB_STREAMS.workers,
+    subjects: ["$KV.humq_workers.>"],
+    max_msgs_per_subject: 1,
+    max_age: nanos(WORKER_ENTRY_MS),
+    max_bytes: 256 * 2 ** 20,
+  },
+];
+
+async function create(nc: NatsConnection, configs: readonly Config[]): Promise<void> {
+  const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
+  // Adding a stream that is there with the same configuration is not an error, so this can be repeated.
+  for (const config of configs) await manager.streams.add(config as StreamConfig);
+}
+
+export function createUserStreams(nc: NatsConnection, user: string, quotaBytes: number): Promise<void> {
+  return create(nc, userStreams(user, quotaBytes));
+}
+
+export function createHubStreams(nc: NatsConnection): Promise<void> {
+  return create(nc, hubStreams);
+}

@@ -1,0 +1,145 @@
+/** What the owner of the root key does: accounts, grants, the directory of datacenters. */
+import { createUser } from "@nats-io/nkeys";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { accountLabel, datacenterAccountJwt, loginJwt, userAccountJwt } from "../broker/accounts.ts";
+import { connectBroker } from "../broker/connect.ts";
+import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
+import { publish } from "../broker/publish.ts";
+import { StreamReader } from "../broker/read.ts";
+import { createUserStreams } from "../broker/streams.ts";
+import { BrokerError, InstanceError } from "../errors.ts";
+import { type Directory, type Grant, openDirectory, openGrant, signDirectory, signGrant } from "../trust/grant.ts";
+import type { Root } from "../trust/identity.ts";
+import type { Instance } from "./home.ts";
+
+/** Logins of the owner last for one command. */
+const LOGIN_MS = 10 * 60_000;
+
+export class Admin {
+  readonly root: Root;
+  readonly #servers: readonly string[];
+  #system: Promise<NatsConnection> | undefined;
+  #hub: Promise<NatsConnection> | undefined;
+
+  private constructor(root: Root, servers: readonly string[]) {
+    this.root = root;
+    this.#servers = servers;
+  }
+
+  /** @throws InstanceError where this machine has no root key, or one of another instance */
+  static open(instance: Instance): Admin {
+    const { link } = instance;
+    const root = instance.root();
+    if (root === undefined) {
+      throw new InstanceError(
+        `only the owner of "${instance.name}" can do this: its root key is not here (expected ${instance.rootPath})`,
+      );
+    }
+    if (Buffer.compare(root.publicKey, link.rootKey) !== 0) {
+      throw new InstanceError(
+        `the root key in ${instance.rootPath} does not belong to "${instance.name}". Put the right key there, or name another --instance.`,
+      );
+    }
+    return new Admin(root, link.servers);
+  }
+
+  /** Logs in to one of the instance's accounts with a key made for this command. */
+  async login(label: string): Promise<NatsConnection> {
+    const key = createUser();
+    const user = key.getPublicKey();
+    const jwt = await loginJwt(this.root, { user, name: "owner", label, expiresMs: Date.now() + LOGIN_MS });
+    return connectBroker(this.#servers, { jwt, key, name: `humq owner (${label.split("/")[0]})` });
+  }
+
+  get #systemConnection(): Promise<NatsConnection> {
+    this.#system ??= this.login(accountLabel.system);
+    return this.#system;
+  }
+
+  get hub(): Promise<NatsConnection> {
+    this.#hub ??= this.login(accountLabel.hub);
+    return this.#hub;
+  }
+
+  /** Gives the running server a new or changed account; no restart. */
+  async pushAccount(accountJwt: string): Promise<void> {
+    const nc = await this.#systemConnection;
+    const reply = await nc.request("$SYS.REQ.CLAIMS.UPDATE", accountJwt, { timeout: 10_000 });
+    const answer = reply.json<{ error?: { description?: string } }>();
+    if (answer.error !== undefined) {
+      throw new BrokerError(`the broker did not take an account: ${answer.error.description ?? "no reason given"}`);
+    }
+  }
+
+  async pushUserAccount(grant: Pick<Grant, "user" | "name" | "role">, quotaBytes: number): Promise<void> {
+    await this.pushAccount(await userAccountJwt(this.root, grant, quotaBytes));
+    const nc = await this.login(accountLabel.user(grant.user));
+    try {
+      await retryWhileStarting(() => createUserStreams(nc, grant.user, quotaBytes));
+    } finally {
+      await nc.close();
+    }
+  }
+
+  /** Rebuilds a datacenter's account from the grants, so that it serves exactly whom it may serve. */
+  async pushDatacenterAccount(name: string, grants: readonly Grant[]): Promise<void> {
+    const served = grants.filter((grant) => serves(grant, name)).map((grant) => grant.user);
+    await this.pushAccount(await datacenterAccountJwt(this.root, name, served));
+  }
+
+  /** All grants, each checked. */
+  async grants(): Promise<Grant[]> {
+    const reader = await StreamReader.open(await this.hub);
+    const grants: Grant[] = [];
+    for await (const message of reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) {
+      grants.push(openGrant(message.data, this.root.publicKey));
+    }
+    return grants;
+  }
+
+  async publishGrant(grant: Grant): Promise<void> {
+    await publish(await this.hub, {
+      subject: subjectOf.grant(grant.user),
+      data: signGrant(grant, this.root.signer),
+    });
+  }
+
+  async directory(): Promise<Directory> {
+    const reader = await StreamReader.open(await this.hub);
+    const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
+    if (stored === null) return { rootKey: this.root.publicKey, issuedMs: 0, datacenters: [] };
+    return openDirectory(stored.data, this.root.publicKey);
+  }
+
+  async publishDirectory(directory: Directory): Promise<void> {
+    await publish(await this.hub, {
+      subject: subjectOf.directory(),
+      data: signDirectory(directory, this.root.signer),
+    });
+  }
+
+  async close(): Promise<void> {
+    for (const connection of [this.#system, this.#hub]) await connection?.then((nc) => nc.close()).catch(() => undefined);
+  }
+}
+
+/** Whether datacenter `name` may serve the holder of `grant`. */
+export function serves(grant: Grant, name: string): boolean {
+  return grant.role !== "worker" && (grant.datacenters.length === 0 || grant.datacenters.includes(name));
+}
+
+const STARTING_RETRIES = 100;
+const STARTING_WAIT_MS = 20;
+
+/** A new account's JetStream needs a moment; until then the server says that it is not enabled. */
+export async function retryWhileStarting(action: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await action();
+    } catch (error) {
+      const starting = error instanceof Error && /not enabled|no responders/i.test(error.message);
+      if (!starting || attempt === STARTING_RETRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, STARTING_WAIT_MS));
+    }
+  }
+}

@@ -1,0 +1,163 @@
+/** Letting people and datacenters in. */
+import { accountLabel, DEFAULT_QUOTA_BYTES, loginJwt } from "../broker/accounts.ts";
+import { isName, shortUser } from "../broker/names.ts";
+import { InstanceError, UsageError } from "../errors.ts";
+import { nearest } from "../suggest.ts";
+import { type Grant, ROLES, type Role } from "../trust/grant.ts";
+import { type AccessRequest, parseRequest } from "../trust/request.ts";
+import { Admin } from "./admin.ts";
+import type { Instance } from "./home.ts";
+
+export interface GrantOptions {
+  /** Default: submitter. */
+  role?: Role;
+  /**
+   * With role `worker`: the datacenter that the request's key stands for, default the grant's name.
+   * Else: the datacenters that may serve the person, default all.
+   */
+  datacenters?: readonly string[];
+  /** For how long, in milliseconds; default for ever. */
+  expiresInMs?: number;
+  /** Disk quota on the broker in bytes. Default 50 GiB. */
+  quotaBytes?: number;
+}
+
+function checkRole(role: string): asserts role is Role {
+  if ((ROLES as readonly string[]).includes(role)) return;
+  const hint = nearest(role, ROLES);
+  throw new UsageError(
+    `unknown role ${JSON.stringify(role)}: expected one of ${ROLES.join(", ")}${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
+  );
+}
+
+function checkNames(name: string, datacenters: readonly string[]): void {
+  for (const each of [name, ...datacenters]) {
+    if (!isName(each)) {
+      throw new UsageError(`a name has letters, digits, - and _ (at most 63, no - or _ in front), got ${JSON.stringify(each)}`);
+    }
+  }
+}
+
+/** Names and keys stand for one identity each. */
+function checkFree(name: string, request: AccessRequest, grants: readonly Grant[]): void {
+  for (const grant of grants) {
+    if (grant.user === request.user && grant.name !== name) {
+      throw new InstanceError(
+        `this request was granted before, as "${grant.name}". Renew it under that name: humq grant REQUEST ${grant.name}`,
+      );
+    }
+    if (grant.user !== request.user && grant.name === name) {
+      throw new InstanceError(`the name "${name}" is taken by another identity. Choose another name.`);
+    }
+    if (grant.user !== request.user && shortUser(grant.user) === shortUser(request.user)) {
+      throw new InstanceError(`this request's key begins like that of "${grant.name}". Ask for a request with a new identity.`);
+    }
+  }
+}
+
+async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[]): Promise<void> {
+  const [name] = grant.datacenters;
+  if (name === undefined || grant.datacenters.length !== 1) {
+    throw new UsageError("a worker's grant names exactly one datacenter");
+  }
+  const holder = others.find((other) => other.role === "worker" && other.datacenters[0] === name);
+  if (holder !== undefined) {
+    throw new InstanceError(
+      `datacenter "${name}" has a key already (granted as "${holder.name}"). All its workers share that key: ` +
+        "copy its .seed file to the new machine, or choose another datacenter name.",
+    );
+  }
+  await admin.pushDatacenterAccount(name, others);
+  const directory = await admin.directory();
+  const { encryptionKey, signingKey } = grant;
+  await admin.publishDirectory({
+    rootKey: admin.root.publicKey,
+    issuedMs: Math.max(Date.now(), directory.issuedMs + 1),
+    datacenters: [
+      ...directory.datacenters.filter((datacenter) => datacenter.name !== name),
+      { name, encryptionKey, signingKey },
+    ],
+  });
+}
+
+async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[], quotaBytes: number): Promise<void> {
+  const { datacenters } = await admin.directory();
+  const known = datacenters.map((datacenter) => datacenter.name);
+  for (const name of grant.datacenters) {
+    if (known.includes(name)) continue;
+    const hint = nearest(name, known);
+    throw new UsageError(
+      `there is no datacenter "${name}" (known: ${known.join(", ") || "none"})${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
+    );
+  }
+  await admin.pushUserAccount(grant, quotaBytes);
+  for (const datacenter of known) await admin.pushDatacenterAccount(datacenter, [...others, grant]);
+}
+
+/** With an open {@link Admin}; see {@link grantAccess}. */
+export async function grantWith(admin: Admin, request: string, name: string, options: GrantOptions = {}): Promise<Grant> {
+  const role = options.role ?? "submitter";
+  checkRole(role);
+  const parsed = parseRequest(request);
+  const datacenters = [...(options.datacenters ?? (role === "worker" ? [name] : []))];
+  checkNames(name, datacenters);
+  const grants = await admin.grants();
+  checkFree(name, parsed, grants);
+  const label = role === "worker" ? accountLabel.datacenter(datacenters[0] ?? name) : accountLabel.user(parsed.user);
+  const issuedMs = Date.now();
+  const expiresMs = options.expiresInMs === undefined ? 0 : issuedMs + options.expiresInMs;
+  const login = { user: parsed.user, name, label, expiresMs };
+  const userJwt = await loginJwt(
+    admin.root,
+    role === "worker" ? { ...login, datacenter: datacenters[0] ?? name } : login,
+  );
+  const account = admin.root.account(label).getPublicKey();
+  const grant: Grant = {
+    ...parsed,
+    rootKey: admin.root.publicKey,
+    name,
+    role,
+    datacenters,
+    account,
+    issuedMs,
+    expiresMs,
+    userJwt,
+  };
+  const others = grants.filter((other) => other.user !== grant.user);
+  if (role === "worker") await grantWorker(admin, grant, others);
+  else await grantPerson(admin, grant, others, options.quotaBytes ?? DEFAULT_QUOTA_BYTES);
+  await admin.publishGrant(grant);
+  return grant;
+}
+
+/**
+ * Lets the holder of a request in, at once and without a restart: accounts, quota, streams, then the signed grant.
+ * Granting again under the same name renews or changes the grant.
+ * @param request what `humq request` printed: `ADD-USER_...`
+ * @param name the person's name, or the worker's
+ * @throws UsageError where request, name, role or datacenter are not valid; InstanceError where the name is taken
+ *   or the root key is not here
+ */
+export async function grantAccess(
+  instance: Instance,
+  request: string,
+  name: string,
+  options: GrantOptions = {},
+): Promise<Grant> {
+  const admin = Admin.open(instance);
+  try {
+    return await grantWith(admin, request, name, options);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** All grants of the instance, each checked against the root key. Needs the root key. */
+export async function listGrants(instance: Instance): Promise<Grant[]> {
+  const admin = Admin.open(instance);
+  try {
+    return (await admin.grants()).sort((a, b) => a.name.localeCompare(b.name));
+  } finally {
+    await admin.close();
+  }
+}

@@ -1,0 +1,37 @@
+/** Asking to be let in. */
+import { isName } from "../broker/names.ts";
+import { InstanceError, UsageError } from "../errors.ts";
+import { formatRequest } from "../trust/request.ts";
+import { adoptDefault, Instance } from "./home.ts";
+import { parseLink } from "./link.ts";
+
+export interface RequestOptions {
+  /** What to call the instance here; default: the name in the link. */
+  instance?: string;
+  /** Make the key of a datacenter (for workers on this machine) instead of a person's. */
+  datacenter?: string;
+}
+
+/**
+ * Makes the identity for the instance behind `link` where there is none yet, and says what to send to its owner.
+ * Nothing is sent; asking again gives the same request.
+ * @returns `ADD-USER_<signing key>_<encryption key>_<login key>`
+ * @throws UsageError where the link is malformed; InstanceError where the name stands for another instance here
+ */
+export function requestAccess(link: string, options: RequestOptions = {}): string {
+  const parsed = parseLink(link);
+  const instance = new Instance(options.instance ?? parsed.name);
+  const { datacenter } = options;
+  if (datacenter !== undefined && !isName(datacenter)) {
+    throw new UsageError(`a datacenter's name has letters, digits, - and _, got ${JSON.stringify(datacenter)}`);
+  }
+  if (instance.exists && Buffer.compare(instance.link.rootKey, parsed.rootKey) !== 0) {
+    throw new InstanceError(
+      `"${instance.name}" already stands for another instance here (its root key differs). Choose another name: humq request LINK --instance NAME`,
+    );
+  }
+  const identity = instance.ensureIdentity(datacenter);
+  instance.saveLink(parsed);
+  adoptDefault(instance.name);
+  return formatRequest(identity);
+}

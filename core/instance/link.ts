@@ -1,0 +1,54 @@
+/**
+ * Join links: server addresses, the root's public key and the guest credential.
+ * `humq://HOST:PORT/NAME?root=O...&guest=eyJ...`; further servers as `server=HOST:PORT`, TLS as `tls=1`.
+ */
+import { isName } from "../broker/names.ts";
+import { UsageError } from "../errors.ts";
+import { operatorNkey, rawNkey } from "../trust/nkeys.ts";
+
+export interface JoinLink {
+  /** The instance's name as its owner calls it. */
+  name: string;
+  /** `nats://HOST:PORT` or `tls://HOST:PORT`. */
+  servers: string[];
+  /** The root's raw public key, 32 bytes. */
+  rootKey: Uint8Array;
+  /** The guest credential, a bearer JWT. */
+  guestJwt: string;
+}
+
+function host(server: string): string {
+  return server.replace(/^(nats|tls):\/\//, "");
+}
+
+export function formatLink(link: JoinLink): string {
+  const [first, ...others] = link.servers;
+  const query = new URLSearchParams({ root: operatorNkey(link.rootKey), guest: link.guestJwt });
+  if (first?.startsWith("tls://") === true) query.set("tls", "1");
+  for (const server of others) query.append("server", host(server));
+  return `humq://${host(first ?? "")}/${link.name}?${query}`;
+}
+
+/** @throws UsageError where the text is not a whole join link */
+export function parseLink(text: string): JoinLink {
+  const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  const refuse = (why: string) =>
+    new UsageError(`not a join link: ${why}. Expected humq://HOST:PORT/NAME?root=...&guest=..., got ${shown}.`);
+  if (!URL.canParse(text.trim())) throw refuse("it cannot be read as an address");
+  const url = new URL(text.trim());
+  if (url.protocol !== "humq:") throw refuse("it does not begin with humq://");
+  if (url.hostname === "" || url.port === "") throw refuse("host or port is missing");
+  const name = url.pathname.slice(1);
+  if (!isName(name)) throw refuse("the instance's name is missing or has other characters than letters, digits, - and _");
+  const root = url.searchParams.get("root");
+  const guestJwt = url.searchParams.get("guest");
+  if (root === null || guestJwt === null) throw refuse("root or guest is missing, so it was not copied whole");
+  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(guestJwt)) throw refuse("the guest credential is not whole");
+  const scheme = url.searchParams.get("tls") === "1" ? "tls" : "nats";
+  const servers = [url.host, ...url.searchParams.getAll("server")].map((address) => `${scheme}://${address}`);
+  try {
+    return { name, servers, rootKey: Uint8Array.from(rawNkey("operator", root)), guestJwt };
+  } catch {
+    throw refuse("the root key is not whole");
+  }
+}

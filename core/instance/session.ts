@@ -1,0 +1,96 @@
+/** Logging in to an instance with an identity's grant, which is fetched by itself. */
+import type { NatsConnection, Status } from "@nats-io/transport-node";
+import { connectBroker } from "../broker/connect.ts";
+import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
+import { StreamReader } from "../broker/read.ts";
+import { InstanceError } from "../errors.ts";
+import { checkGrantTime, type Grant, openGrant } from "../trust/grant.ts";
+import type { Identity } from "../trust/identity.ts";
+import { formatRequest } from "../trust/request.ts";
+import type { Instance } from "./home.ts";
+import type { JoinLink } from "./link.ts";
+
+/** A logged-in identity. */
+export interface Session {
+  instance: Instance;
+  link: JoinLink;
+  identity: Identity;
+  grant: Grant;
+  nc: NatsConnection;
+}
+
+/** @throws RefusedError where the root did not sign it for exactly these keys */
+function openOwnGrant(signed: Uint8Array, link: JoinLink, identity: Identity): Grant | undefined {
+  const grant = openGrant(signed, link.rootKey);
+  const same =
+    grant.user === identity.user &&
+    Buffer.compare(grant.signingKey, identity.signer.publicKey) === 0 &&
+    Buffer.compare(grant.encryptionKey, identity.agreement.publicKey) === 0;
+  return same ? grant : undefined;
+}
+
+/** Fetches the grant as a guest; undefined where the owner has not granted yet. */
+export async function fetchGrant(instance: Instance, identity: Identity): Promise<Grant | undefined> {
+  const link = instance.link;
+  const nc = await connectBroker(link.servers, { jwt: link.guestJwt, name: "humq guest" });
+  try {
+    const reader = await StreamReader.open(nc, IMPORTED_API);
+    const stored = await reader.last(HUB_STREAMS.grants, subjectOf.grant(identity.user));
+    if (stored === null) return undefined;
+    const grant = openOwnGrant(stored.data, link, identity);
+    if (grant !== undefined) instance.cacheGrant(identity.user, stored.data);
+    return grant;
+  } finally {
+    await nc.close();
+  }
+}
+
+async function validGrant(instance: Instance, identity: Identity, fresh: boolean): Promise<Grant> {
+  const cached = fresh ? undefined : instance.cachedGrant(identity.user);
+  if (cached !== undefined) {
+    const grant = openOwnGrant(cached, instance.link, identity);
+    if (grant !== undefined && (grant.expiresMs === 0 || grant.expiresMs > Date.now())) return grant;
+  }
+  const grant = await fetchGrant(instance, identity);
+  if (grant === undefined) {
+    throw new InstanceError(
+      `the owner of "${instance.name}" has not granted you access yet. Send them this request: ${formatRequest(identity)}`,
+    );
+  }
+  checkGrantTime(grant, Date.now());
+  return grant;
+}
+
+/**
+ * Logs in. A cached grant that the broker no longer accepts is fetched anew once.
+ * @param datacenter log in as this datacenter, whose seed must be here, instead of as the person
+ * @throws InstanceError where there is no identity or no grant; BrokerError where the broker cannot be reached
+ */
+export async function openSession(
+  instance: Instance,
+  options: { datacenter?: string; onStatus?: (status: Status) => void; name?: string } = {},
+): Promise<Session> {
+  const { datacenter, onStatus } = options;
+  const identity = instance.identity(datacenter);
+  if (identity === undefined) {
+    throw new InstanceError(
+      datacenter === undefined
+        ? `you have no identity for "${instance.name}" here. Make one: humq request LINK`
+        : `this machine has no key of datacenter "${datacenter}". Make one: humq request LINK --datacenter ${datacenter}`,
+    );
+  }
+  const link = instance.link;
+  const logIn = (grant: Grant) =>
+    connectBroker(link.servers, { jwt: grant.userJwt, key: identity.login, name: options.name ?? "humq" }, onStatus);
+  const wasCached = instance.cachedGrant(identity.user) !== undefined;
+  let grant = await validGrant(instance, identity, false);
+  try {
+    return { instance, link, identity, grant, nc: await logIn(grant) };
+  } catch (error) {
+    if (!wasCached) throw error;
+    const cached = grant;
+    grant = await validGrant(instance, identity, true);
+    if (grant.userJwt === cached.userJwt) throw error;
+    return { instance, link, identity, grant, nc: await logIn(grant) };
+  }
+}
