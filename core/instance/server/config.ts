@@ -145,7 +145,8 @@ function lines(...groups: (false | string[])[]): string {
 }
 
 function check(name: string, value: string, pattern: RegExp): void {
-  if (!pattern.test(value)) throw new UsageError(`server configuration: ${name} is not valid: ${JSON.stringify(value)}`);
+  if (!pattern.test(value))
+    throw new UsageError(`server configuration: ${name} is not valid: ${JSON.stringify(value)}`);
 }
 
 function port(name: string, value: number): number {

@@ -4,7 +4,13 @@ import { type Binary, cacheDirectory, findCached, installIntoCache, withWorkDire
 import { fetchDebianPackage } from "./debian.ts";
 import { buildWithGo } from "./go.ts";
 import { fetchRelease, RELEASES_URL } from "./release.ts";
-import { FETCHED_VERSIONS, isNewEnough, MINIMUM_SERVER_VERSION, NotPublishedError, readServerVersion } from "./version.ts";
+import {
+  FETCHED_VERSIONS,
+  isNewEnough,
+  MINIMUM_SERVER_VERSION,
+  NotPublishedError,
+  readServerVersion,
+} from "./version.ts";
 
 /** A way to fetch a nats-server into the cache. docs/decisions/0001 says why in this order. */
 export type FetchWay = "release" | "go" | "debian";
