@@ -1,0 +1,28 @@
+/** A tag's queue: one durable pull consumer on the stream of calls, named after the tag. */
+import { AckPolicy, DeliverPolicy, jetstreamManager, ReplayPolicy } from "@nats-io/jetstream";
+import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { consumerOf, streamOf, subjectOf } from "./names.ts";
+import { RETENTION_MS } from "./streams.ts";
+
+/** A worker that says nothing about a call for this long has lost it. */
+export const ACK_WAIT_MS = 12_000;
+/** Calls in workers' hands at once where the tag sets no limit; well over any fleet. */
+const MAX_ACK_PENDING = 1_000_000;
+/** Pull requests that may wait at once, so also how many workers may wait on one tag. */
+const MAX_WAITING = 20_000;
+
+/** @param concurrency calls that may run at the same time; 0 for no limit */
+export async function createQueue(nc: NatsConnection, u: string, tag: string, concurrency: number): Promise<void> {
+  const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
+  await manager.consumers.add(streamOf.calls(u), {
+    durable_name: consumerOf(tag),
+    filter_subject: subjectOf.call(u, tag, "*"),
+    ack_policy: AckPolicy.Explicit,
+    deliver_policy: DeliverPolicy.All,
+    replay_policy: ReplayPolicy.Instant,
+    ack_wait: nanos(ACK_WAIT_MS),
+    max_ack_pending: concurrency === 0 ? MAX_ACK_PENDING : concurrency,
+    max_waiting: MAX_WAITING,
+    inactive_threshold: nanos(RETENTION_MS),
+  });
+}

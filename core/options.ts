@@ -1,0 +1,136 @@
+/** Options of a submit: type, defaults, check. */
+import { isName } from "./broker/names.ts";
+import { parseDuration } from "./duration.ts";
+import { UsageError } from "./errors.ts";
+import { nearest } from "./suggest.ts";
+
+export interface SubmitOptions {
+  /** The tag's label; its full name is `<label>_<uuid>`. Letters, digits, - and _. Default: the task's name. */
+  tag?: string;
+  /** Calls that travel in one message. More than 1 suits calls far below a millisecond. Default 1. */
+  chunkSize?: number;
+  /** Datacenters that may run it. Default: all that may serve you. */
+  datacenters?: readonly string[];
+  /** npm packages to install on the worker instead of bundling them, such as `sharp@0.34`. Default none. */
+  packages?: readonly string[];
+  /** Cores that one call occupies. Default 1. */
+  cpus?: number;
+  /** How long one call may run: seconds, or text such as `90s`, `1h30m`. Default: no limit. */
+  timeLimit?: number | string;
+  /** Among your tags, higher first; -1000 to 1000. Default 0. */
+  priority?: number;
+  /** How often a call that fails is run in all. Default 1. */
+  attempts?: number;
+  /** Calls of the tag that run at the same time at most, over all workers. Default: no limit. */
+  concurrency?: number;
+  /** No progress bar and no messages. Default false. */
+  quiet?: boolean;
+  /** The instance to submit to. Default: `HUMQ_INSTANCE`, else the default one. */
+  instance?: string;
+}
+
+/** Options after the check, durations in milliseconds, 0 for "no limit". */
+export interface CheckedOptions {
+  label: string;
+  chunkSize: number;
+  /** undefined: all that may serve the submitter. */
+  datacenters: string[] | undefined;
+  packages: string[];
+  cpus: number;
+  timeLimitMs: number;
+  priority: number;
+  attempts: number;
+  concurrency: number;
+  quiet: boolean;
+  instance: string | undefined;
+}
+
+const BOUNDS = {
+  chunkSize: { least: 1, most: 100_000, default: 1 },
+  cpus: { least: 1, most: 4096, default: 1 },
+  priority: { least: -1000, most: 1000, default: 0 },
+  attempts: { least: 1, most: 1000, default: 1 },
+  concurrency: { least: 1, most: 1_000_000, default: 0 },
+} as const;
+
+export const SUBMIT_DEFAULTS = {
+  chunkSize: BOUNDS.chunkSize.default,
+  cpus: BOUNDS.cpus.default,
+  priority: BOUNDS.priority.default,
+  attempts: BOUNDS.attempts.default,
+} as const;
+
+const KNOWN = [
+  "tag",
+  "chunkSize",
+  "datacenters",
+  "packages",
+  "cpus",
+  "timeLimit",
+  "priority",
+  "attempts",
+  "concurrency",
+  "quiet",
+  "instance",
+] as const satisfies (keyof SubmitOptions)[];
+
+function shown(value: unknown): string {
+  return typeof value === "string" ? JSON.stringify(value) : String(value);
+}
+
+function whole(name: keyof typeof BOUNDS, value: number | undefined): number {
+  const bounds = BOUNDS[name];
+  if (value === undefined) return bounds.default;
+  if (!Number.isInteger(value) || value < bounds.least || value > bounds.most) {
+    throw new UsageError(
+      `submit option ${name}: expected a whole number from ${bounds.least} to ${bounds.most}, got ${shown(value)}`,
+    );
+  }
+  return value;
+}
+
+function names(name: "datacenters" | "packages", value: unknown): string[] {
+  if (!Array.isArray(value) || value.some((item) => typeof item !== "string" || item === "")) {
+    throw new UsageError(`submit option ${name}: expected a list of names such as ["a", "b"], got ${shown(value)}`);
+  }
+  return [...new Set(value as string[])];
+}
+
+/** A task's name as a label: what a subject cannot hold is replaced. */
+function labelFrom(taskName: string): string {
+  const cleaned = taskName.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+/, "").slice(0, 60);
+  return cleaned === "" ? "task" : cleaned;
+}
+
+/**
+ * @param taskName gives the default label
+ * @throws UsageError for an unknown option (with a suggestion) or a value out of its bounds
+ */
+export function checkSubmitOptions(options: SubmitOptions, taskName: string): CheckedOptions {
+  for (const name of Object.keys(options)) {
+    if ((KNOWN as readonly string[]).includes(name)) continue;
+    const hint = nearest(name, KNOWN);
+    throw new UsageError(
+      `unknown submit option ${JSON.stringify(name)}${hint === undefined ? "" : `: did you mean "${hint}"?`} Known: ${KNOWN.join(", ")}.`,
+    );
+  }
+  const { tag, datacenters, packages, timeLimit } = options;
+  if (tag !== undefined && !isName(tag)) {
+    throw new UsageError(
+      `submit option tag: expected letters, digits, - and _ (at most 63, no - or _ in front), got ${shown(tag)}`,
+    );
+  }
+  return {
+    label: tag ?? labelFrom(taskName),
+    chunkSize: whole("chunkSize", options.chunkSize),
+    datacenters: datacenters === undefined ? undefined : names("datacenters", datacenters),
+    packages: packages === undefined ? [] : names("packages", packages),
+    cpus: whole("cpus", options.cpus),
+    timeLimitMs: timeLimit === undefined ? 0 : parseDuration(timeLimit),
+    priority: whole("priority", options.priority),
+    attempts: whole("attempts", options.attempts),
+    concurrency: whole("concurrency", options.concurrency),
+    quiet: options.quiet === true,
+    instance: options.instance,
+  };
+}

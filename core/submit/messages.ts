@@ -1,0 +1,88 @@
+/** From recorded calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
+import { streamOf, subjectOf } from "../broker/names.ts";
+import type { Message } from "../broker/publish.ts";
+import { packArguments } from "../trust/arguments.ts";
+import { type CallBody, type CallContext, PAGE_MESSAGES, signPage } from "../trust/call.ts";
+import type { Signer } from "../trust/keys.ts";
+import { SealKind, seal } from "../trust/seal.ts";
+import type { Recorder } from "./recorder.ts";
+
+/** A message holds its arguments up to this many bytes; larger ones lie in parts in the object store. */
+export const INLINE_ARGUMENT_BYTES = 256 * 1024;
+/** Plaintext bytes of one part. */
+export const PART_BYTES = 512 * 1024;
+
+export interface TagContext extends CallContext {
+  tagKey: Uint8Array;
+  /** First 16 characters of the user's nkey. */
+  u: string;
+}
+
+/** A part of arguments that did not fit their message. */
+export interface Part extends Message {
+  stream: string;
+}
+
+export interface Page {
+  root: Uint8Array;
+  /** The call messages, as they are published. */
+  messages: Message[];
+  /** For each message the index of its first call, the number of its calls, and its hash. */
+  calls: { first: number; count: number; hash: Uint8Array }[];
+}
+
+/** Seals a plaintext in parts of half a megabyte, for the object store. */
+function sealParts(tag: TagContext, first: number, count: number, plaintext: Uint8Array): Part[] {
+  const parts = Math.ceil(plaintext.length / PART_BYTES);
+  return Array.from({ length: parts }, (_, part) => {
+    const context = { ...tag, kind: SealKind.callPart, first, count, generation: 0, part, last: part === parts - 1 };
+    return {
+      stream: streamOf.arguments(tag.u),
+      subject: subjectOf.argumentPart(tag.u, tag.tag, String(first)),
+      data: seal(tag.tagKey, context, plaintext.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)),
+    };
+  });
+}
+
+/**
+ * Seals and signs the recorded calls, a page at a time.
+ * @param spill stores the parts of arguments that do not fit a message; awaited before the page is yielded
+ */
+export async function* signedPages(
+  tag: TagContext,
+  calls: Recorder,
+  chunkSize: number,
+  signer: Signer,
+  spill: (parts: Part[]) => Promise<void>,
+): AsyncGenerator<Page> {
+  let bodies: CallBody[] = [];
+  let page = 0;
+  const finish = (): Page => {
+    const signed = signPage(tag, page++, bodies, signer);
+    const result = {
+      root: signed.root,
+      messages: signed.messages.map(({ first, message }) => ({
+        subject: subjectOf.call(tag.u, tag.tag, first),
+        data: message,
+      })),
+      calls: signed.messages.map(({ first, hash }, i) => ({ first, count: bodies[i]!.count, hash })),
+    };
+    bodies = [];
+    return result;
+  };
+  for (let first = 0; first < calls.length; first += chunkSize) {
+    const lists = calls.slice(first, first + chunkSize);
+    const count = lists.length;
+    const plaintext = packArguments(lists);
+    if (plaintext.length <= INLINE_ARGUMENT_BYTES) {
+      const sealed = seal(tag.tagKey, { ...tag, kind: SealKind.call, first, count, generation: 0 }, plaintext);
+      bodies.push({ first, count, generation: 0, parts: 0, sealed });
+    } else {
+      const parts = sealParts(tag, first, count, plaintext);
+      await spill(parts);
+      bodies.push({ first, count, generation: 0, parts: parts.length, sealed: new Uint8Array() });
+    }
+    if (bodies.length === PAGE_MESSAGES) yield finish();
+  }
+  if (bodies.length > 0) yield finish();
+}

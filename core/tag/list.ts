@@ -1,0 +1,57 @@
+/** The tags that the broker holds for a submitter. */
+import { parseTagSubject, shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { StreamReader } from "../broker/read.ts";
+import { InstanceError, UsageError } from "../errors.ts";
+import type { Session } from "../instance/session.ts";
+import { closingRecord, manifestRecord } from "../trust/manifest.ts";
+import { openSigned } from "../trust/signed.ts";
+
+export interface ListedTag {
+  tag: string;
+  /** Milliseconds since 1970. */
+  createdMs: number;
+  datacenters: string[];
+  /** Number of calls; undefined where the submit did not end. */
+  calls: number | undefined;
+}
+
+/** All tags, the oldest first. */
+export async function listTags(session: Session): Promise<ListedTag[]> {
+  const { identity } = session;
+  const u = shortUser(identity.user);
+  const reader = await StreamReader.open(session.nc);
+  const signingKey = identity.signer.publicKey;
+  const tags = new Map<string, ListedTag>();
+  for await (const stored of reader.all(streamOf.tags(u), subjectOf.manifest(u, "*"))) {
+    const { tag, createdMs, datacenters } = openSigned(manifestRecord, stored.data, signingKey, "you");
+    if (tag === parseTagSubject(stored.subject).tag) tags.set(tag, { tag, createdMs, datacenters, calls: undefined });
+  }
+  for await (const stored of reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
+    const { tag, calls } = openSigned(closingRecord, stored.data, signingKey, "you");
+    const listed = tags.get(tag);
+    if (listed !== undefined && tag === parseTagSubject(stored.subject).tag) listed.calls = calls;
+  }
+  return [...tags.values()].sort((a, b) => a.createdMs - b.createdMs);
+}
+
+/**
+ * The full name of the tag that `name` means: a name, an unambiguous beginning of one, or `last`.
+ * @throws InstanceError where there is none; UsageError where there are several
+ */
+export async function findTag(session: Session, name: string): Promise<string> {
+  const tags = (await listTags(session)).map(({ tag }) => tag);
+  if (name === "last") {
+    const last = tags.at(-1);
+    if (last === undefined) throw new InstanceError(`you have no tags on "${session.instance.name}"`);
+    return last;
+  }
+  if (tags.includes(name)) return name;
+  const matching = tags.filter((tag) => tag.startsWith(name));
+  if (matching.length === 1) return matching[0]!;
+  if (matching.length > 1) {
+    throw new UsageError(
+      `${JSON.stringify(name)} is the beginning of ${matching.length} tags: ${matching.slice(0, 5).join(", ")}${matching.length > 5 ? ", ..." : ""}. Give more of the name.`,
+    );
+  }
+  throw new InstanceError(`no tag of yours on "${session.instance.name}" begins with ${JSON.stringify(name)}`);
+}

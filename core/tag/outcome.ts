@@ -1,0 +1,71 @@
+/** Opening what a worker stored: back to a value or an error that is known to answer exactly this call. */
+import type { Outcome } from "../archive/index.ts";
+import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { RefusedError } from "../errors.ts";
+import { type DecodedOutcome, decodeOutcome } from "../outcome.ts";
+import { decodeOutcomeMessage, type OutcomeMessage } from "../trust/outcome.ts";
+import { open, type SealContext, SealKind } from "../trust/seal.ts";
+import type { TagAccess } from "./access.ts";
+
+/** Fetches and opens the parts of a value that was too large for a message. */
+async function readParts(
+  access: TagAccess,
+  datacenter: string,
+  message: OutcomeMessage,
+  context: SealContext,
+  spilled: { parts: number; bytes: number },
+): Promise<Uint8Array> {
+  const subject = subjectOf.outputPart(access.u, datacenter, context.tag, message.partsId);
+  const value = new Uint8Array(spilled.bytes);
+  let offset = 0;
+  let part = 0;
+  for await (const stored of access.reader.all(streamOf.outputs(access.u), subject)) {
+    const last = part === spilled.parts - 1;
+    const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, stored.data);
+    if (plaintext.length > value.length - offset) break;
+    value.set(plaintext, offset);
+    offset += plaintext.length;
+    part++;
+    if (last) break;
+  }
+  if (part !== spilled.parts || offset !== value.length) {
+    throw new RefusedError(`result of call ${context.first}: ${part} of its ${spilled.parts} parts are there`);
+  }
+  return value;
+}
+
+/**
+ * @param subject under which the broker holds it
+ * @param callHash of the call that was submitted under this index
+ * @throws RefusedError | DecodeError where it is not an outcome of this call
+ */
+export async function openOutcome(
+  access: TagAccess,
+  subject: string,
+  data: Uint8Array,
+  callHash: Uint8Array,
+): Promise<Outcome> {
+  const { kind, datacenter, index } = parseOutcome(subject);
+  const message = decodeOutcomeMessage(data);
+  if (Buffer.compare(message.callHash, callHash) !== 0) {
+    throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
+  }
+  if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
+  const { rootKey, user, tag } = access.manifest;
+  const { generation } = message;
+  const context: SealContext = { rootKey, user, tag, kind, first: index, count: 1, generation, callHash };
+  const decoded: DecodedOutcome = decodeOutcome(open(access.tagKey, context, message.sealed));
+  const { meta, spilled } = decoded;
+  const value = spilled === undefined ? decoded.value : await readParts(access, datacenter, message, context, spilled);
+  return {
+    index,
+    generation,
+    state: kind === "result" ? "succeeded" : (meta.state ?? "failed"),
+    ...(kind === "result" ? { value } : { error: value }),
+    datacenter,
+    ...(meta.worker === undefined ? {} : { worker: meta.worker }),
+    startedMs: meta.startedMs,
+    durationMs: meta.durationMs,
+    ...(meta.peakMemoryBytes === undefined ? {} : { peakMemoryBytes: meta.peakMemoryBytes }),
+  };
+}

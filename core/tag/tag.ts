@@ -1,0 +1,153 @@
+/** A submitted group of calls and its archive. */
+import { Archive } from "../archive/index.ts";
+import { ArchiveError, InstanceError } from "../errors.ts";
+import { withSession } from "../instance/lease.ts";
+import { decodeError, decodeValue } from "../values/index.ts";
+import { openTag } from "./access.ts";
+import { findTag } from "./list.ts";
+import { type PullOptions, pull } from "./pull.ts";
+import { type TagStatus, tagStatus } from "./status.ts";
+
+/** A call that ended otherwise than succeeded. */
+export interface CallError {
+  index: number;
+  /** How it ended: failed, killed, lost, refused, cancelled or skipped. */
+  state: string;
+  error: Error;
+}
+
+export interface ToFileOptions {
+  /** Go on with the new file: later pulls go there. Default false: the file is a copy. */
+  stayLinked?: boolean;
+  /** Replace a file that exists. Default false. */
+  overwrite?: boolean;
+}
+
+export class Tag<R = unknown> {
+  readonly name: string;
+  /** Number of calls. */
+  readonly length: number;
+  readonly #archive: Archive;
+  readonly #instance: string;
+
+  /** For `submit()`, `Tag.fromFile` and `Tag.fromQueue`. */
+  constructor(archive: Archive) {
+    const [name, length, instance] = [archive.getMeta("tag"), archive.getMeta("calls"), archive.getMeta("instance")];
+    if (name === undefined || length === undefined || instance === undefined) {
+      throw new ArchiveError("the archive does not say which tag it is of");
+    }
+    this.#archive = archive;
+    this.name = name;
+    this.length = length;
+    this.#instance = instance;
+  }
+
+  /**
+   * Opens an archive file; later pulls go on where the last one ended.
+   * @throws ArchiveError where the file is missing, no archive, or of a newer version
+   */
+  static fromFile<R = unknown>(path: string): Tag<R> {
+    return new Tag<R>(Archive.open(path));
+  }
+
+  /**
+   * A tag of yours by its name, any unambiguous beginning of it, or `last`.
+   * @throws InstanceError where the broker has none such
+   */
+  static fromQueue<R = unknown>(name: string, options: { instance?: string } = {}): Promise<Tag<R>> {
+    return withSession(options.instance, async (session) => {
+      const access = await openTag(session, await findTag(session, name));
+      if (access.closing === undefined) {
+        throw new InstanceError(`${access.manifest.tag} was not submitted to its end: it has no closing record`);
+      }
+      const archive = Archive.createTemporary();
+      archive.setMeta("tag", access.manifest.tag);
+      archive.setMeta("instance", session.instance.name);
+      archive.setMeta("user", session.identity.user);
+      archive.setMeta("task", access.options.taskName);
+      archive.setMeta("createdMs", access.manifest.createdMs);
+      archive.setMeta("calls", access.closing.calls);
+      return new Tag<R>(archive);
+    });
+  }
+
+  /** Number of calls with a result here. */
+  get nResults(): number {
+    return this.#archive.counts().results;
+  }
+
+  /** Number of calls that ended otherwise than succeeded, as known here. */
+  get nErrors(): number {
+    return this.#archive.counts().errors;
+  }
+
+  /** The archive's path: a temporary file until {@link toFile} with `stayLinked`. */
+  get path(): string {
+    return this.#archive.path;
+  }
+
+  /**
+   * Fetches what is new since the last pull.
+   * @returns how many calls are still open
+   */
+  pull(options: PullOptions = {}): Promise<number> {
+    return withSession(this.#instance, async (session) => {
+      const access = await openTag(session, this.name);
+      return pull(access, this.#archive, options);
+    });
+  }
+
+  /** How far the broker says the tag is. */
+  status(): Promise<TagStatus> {
+    return withSession(this.#instance, (session) => tagStatus(session, this.name));
+  }
+
+  /** What has been pulled, in call order; `null` for a call without a result (yet). */
+  async *results(): AsyncGenerator<R | null> {
+    let expected = 0;
+    for (const { index, value } of this.#archive.results()) {
+      for (; expected < index; expected++) yield null;
+      yield decodeValue(value) as R;
+      expected++;
+    }
+    for (; expected < this.length; expected++) yield null;
+  }
+
+  /** The calls that ended otherwise than succeeded, in call order. */
+  async *errors(): AsyncGenerator<CallError> {
+    for (const { index, state, error } of this.#archive.errors()) yield { index, state, error: decodeError(error) };
+  }
+
+  /**
+   * One call's result; pulls until it has ended.
+   * @throws what the call threw
+   */
+  async result(index: number): Promise<R> {
+    if (this.#archive.outcome(index) === undefined) {
+      await this.pull({ subset: [index], blocking: true, quiet: true });
+    }
+    const outcome = this.#archive.outcome(index);
+    if (outcome?.value !== undefined) return decodeValue(outcome.value) as R;
+    if (outcome?.error !== undefined) throw decodeError(outcome.error);
+    throw new InstanceError(`call ${index} of ${this.name} has not ended`);
+  }
+
+  /**
+   * Writes the archive to a file that lasts.
+   * @throws ArchiveError where the file exists and `overwrite` is not set
+   */
+  toFile(path: string, options: ToFileOptions = {}): void {
+    const { stayLinked = false, overwrite = false } = options;
+    if (stayLinked) this.#archive.moveTo(path, { overwrite });
+    else this.#archive.copyTo(path, { overwrite });
+  }
+
+  /** Closes the archive; a temporary one is removed. Also done when the process ends. */
+  close(): void {
+    this.#archive.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}

@@ -1,0 +1,170 @@
+/** `task()`: wraps a function; calling it records, `submit()` sends. */
+import { capture } from "./capture/index.ts";
+import { UsageError } from "./errors.ts";
+import { withSession } from "./instance/lease.ts";
+import { checkSubmitOptions, type SubmitOptions } from "./options.ts";
+import { Recorder } from "./submit/recorder.ts";
+import { submitTag } from "./submit/submit.ts";
+import { nearest } from "./suggest.ts";
+import { Tag } from "./tag/tag.ts";
+import { encodeArguments } from "./values/index.ts";
+
+/** A function that may be a task. */
+// biome-ignore lint/suspicious/noExplicitAny: the only type that every function's parameters are assignable to
+export type AnyFunction = (...args: any[]) => unknown;
+
+export interface TaskOptions {
+  /** Default: the function's name. */
+  name?: string;
+  /**
+   * Frozen arguments by parameter name: they travel once with the code instead of once per call, and calls omit
+   * them.
+   */
+  defaults?: Readonly<Record<string, unknown>>;
+}
+
+/** One recorded call. */
+export class Call<R> {
+  /** 0 for the first call since the last submit: its index in the tag. */
+  readonly index: number;
+  readonly #submitted: Promise<Tag<R>>;
+
+  constructor(index: number, submitted: Promise<Tag<R>>) {
+    this.index = index;
+    this.#submitted = submitted;
+  }
+
+  /**
+   * The call's result, once it was submitted and has run.
+   * @throws what the call threw, or why it was not run
+   */
+  async result(): Promise<R> {
+    const tag = await this.#submitted;
+    return tag.result(this.index);
+  }
+}
+
+/** A wrapped function. Calling it runs nothing: it records the arguments. */
+export interface Task<A extends unknown[], R> {
+  (...args: A): Call<R>;
+  /**
+   * Captures the code, sends it with the recorded calls as a new tag, and empties the record.
+   * @throws UsageError where nothing was recorded or an option is wrong; CaptureError where the code cannot travel
+   */
+  submit(options?: SubmitOptions): Promise<Tag<R>>;
+  /** Number of calls recorded since the last submit. */
+  readonly recorded: number;
+  /** Forgets the recorded calls. */
+  discard(): void;
+  /** The task's name, which is the default label of its tags. */
+  readonly taskName: string;
+}
+
+/** The arguments of a task whose `defaults` stand in for some of them. */
+// biome-ignore lint/suspicious/noExplicitAny: which parameters are left is decided by their names, which types do not see
+type Remaining<A extends unknown[]> = A | Partial<A> | any[];
+
+/** Where a wrapper keeps its function: a task that is used inside another runs there as the plain function. */
+const ORIGINAL = Symbol.for("humq.task");
+
+const tasks = new WeakSet<object>();
+
+function isTask(value: unknown): value is Task<unknown[], unknown> {
+  return typeof value === "function" && tasks.has(value);
+}
+
+const TASK_OPTIONS = ["name", "defaults"] as const satisfies (keyof TaskOptions)[];
+
+function checkTaskOptions(options: TaskOptions): void {
+  for (const name of Object.keys(options)) {
+    if ((TASK_OPTIONS as readonly string[]).includes(name)) continue;
+    const hint = nearest(name, TASK_OPTIONS);
+    throw new UsageError(
+      `unknown task option ${JSON.stringify(name)}${hint === undefined ? "" : `: did you mean "${hint}"?`} Known: ${TASK_OPTIONS.join(", ")}.`,
+    );
+  }
+}
+
+/** What was recorded since the last submit, and the promise that its calls wait on. */
+class Recording<R> {
+  readonly calls = new Recorder();
+  readonly submitted = Promise.withResolvers<Tag<R>>();
+
+  constructor() {
+    // Most scripts never ask a call for its result: a failed submit is told by submit() itself.
+    this.submitted.promise.catch(() => undefined);
+  }
+}
+
+function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Task<A, R> {
+  checkTaskOptions(options);
+  const taskName = options.name ?? (fn.name || "task");
+  let record = new Recording<R>();
+  const call = (...args: A): Call<R> => new Call(record.calls.add(encodeArguments(args)), record.submitted.promise);
+  const submit = async (submitOptions: SubmitOptions = {}): Promise<Tag<R>> => {
+    const checked = checkSubmitOptions(submitOptions, taskName);
+    const { defaults } = options;
+    const sending = record;
+    if (sending.calls.length === 0) {
+      throw new UsageError(
+        `nothing to submit: ${taskName} was not called since the last submit. Call it first, once for each set of arguments.`,
+      );
+    }
+    const { packages } = checked;
+    const captured = await capture(fn, { name: taskName, packages, ...(defaults === undefined ? {} : { defaults }) });
+    record = new Recording<R>();
+    try {
+      const tag = await withSession(checked.instance, async (session) => {
+        const archive = await submitTag(session, { name: taskName, code: captured.code }, sending.calls, checked);
+        return new Tag<R>(archive);
+      });
+      sending.submitted.resolve(tag);
+      return tag;
+    } catch (error) {
+      // What was recorded can be submitted again, unless new calls were recorded meanwhile.
+      if (record.calls.length === 0) record = sending;
+      else sending.submitted.reject(error);
+      throw error;
+    }
+  };
+  const wrapped = Object.defineProperties(call, {
+    name: { value: taskName },
+    taskName: { value: taskName },
+    recorded: { get: () => record.calls.length },
+    discard: {
+      value: () => {
+        record = new Recording<R>();
+      },
+    },
+    submit: { value: submit },
+    [ORIGINAL]: { value: fn },
+  }) as unknown as Task<A, R>;
+  tasks.add(wrapped);
+  return wrapped;
+}
+
+/**
+ * Wraps a function for remote running. Its code is captured at `submit()` with all that it uses.
+ * Also a TC39 decorator of static methods (with tsx or compiled); `task(Class.method)` then gives the typed wrapper.
+ *
+ * @param fn any function; one that is a task already is returned as it is
+ * @throws UsageError where `fn` is not a function, or an option is unknown
+ */
+export function task<A extends unknown[], R>(fn: (...args: A) => R): Task<A, Awaited<R>>;
+export function task<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  options: TaskOptions & { defaults?: never },
+): Task<A, Awaited<R>>;
+export function task<A extends unknown[], R>(fn: (...args: A) => R, options: TaskOptions): Task<Remaining<A>, Awaited<R>>;
+export function task<F extends AnyFunction>(fn: F, context: ClassMethodDecoratorContext): F;
+export function task(fn: AnyFunction, second: TaskOptions | ClassMethodDecoratorContext = {}): unknown {
+  if (isTask(fn)) return fn;
+  if (typeof fn !== "function") {
+    throw new UsageError(`task() wraps a function, got ${fn === null ? "null" : typeof fn}`);
+  }
+  if (!("kind" in second)) return wrap(fn, second);
+  if (second.kind !== "method" || !second.static) {
+    throw new UsageError(`@task decorates static methods: ${String(second.name)} is not one. Make it static.`);
+  }
+  return wrap(fn, { name: String(second.name) });
+}
