@@ -1,0 +1,50 @@
+/** Fetching a tag's code once, checked against the signed manifest. */
+import { streamOf, subjectOf } from "../core/broker/names.ts";
+import type { StreamReader } from "../core/broker/read.ts";
+import { openCode } from "../core/trust/code.ts";
+import type { RunnableTag } from "./tag.ts";
+
+/** Bytes of opened code that are kept. */
+const CACHE_BYTES = 256 * 2 ** 20;
+
+export class CodeCache {
+  readonly #reader: StreamReader;
+  /** By user and keyed digest, the least recently used first. */
+  readonly #codes = new Map<string, Uint8Array>();
+  #bytes = 0;
+
+  constructor(reader: StreamReader) {
+    this.#reader = reader;
+  }
+
+  /** @throws RefusedError where the stored code is not the signed one */
+  async get(tag: RunnableTag): Promise<Uint8Array> {
+    const { u, manifest, options } = tag;
+    const { name, hash } = manifest.code;
+    const id = `${u}.${name}.${Buffer.from(hash).toString("hex")}`;
+    const cached = this.#codes.get(id);
+    if (cached !== undefined) {
+      this.#codes.delete(id);
+      this.#codes.set(id, cached);
+      return cached;
+    }
+    const parts: Uint8Array[] = [];
+    for await (const stored of this.#reader.all(streamOf.functions(u), subjectOf.functionPart(u, name))) {
+      parts.push(stored.data);
+      if (parts.length === manifest.code.parts) break;
+    }
+    const code = openCode(options.codeKey, { rootKey: manifest.rootKey, user: manifest.user }, manifest.code, parts);
+    this.#keep(id, code);
+    return code;
+  }
+
+  #keep(id: string, code: Uint8Array): void {
+    this.#codes.set(id, code);
+    this.#bytes += code.length;
+    for (const [oldest, bytes] of this.#codes) {
+      if (this.#bytes <= CACHE_BYTES || oldest === id) return;
+      this.#codes.delete(oldest);
+      this.#bytes -= bytes.length;
+    }
+  }
+}

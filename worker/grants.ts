@@ -1,0 +1,90 @@
+/** Whose calls this datacenter may run: the grants on the hub, each checked against the root key. */
+import type { Subscription } from "@nats-io/transport-node";
+import { HUB_STREAMS, IMPORTED_API, shortUser, subjectOf } from "../core/broker/names.ts";
+import { StreamReader } from "../core/broker/read.ts";
+import { HumqError } from "../core/errors.ts";
+import { serves } from "../core/instance/admin.ts";
+import type { Session } from "../core/instance/session.ts";
+import { checkGrantTime, type Grant, openGrant } from "../core/trust/grant.ts";
+import type { Log } from "./log.ts";
+
+export class GrantBook {
+  readonly #session: Session;
+  readonly #datacenter: string;
+  readonly #reader: StreamReader;
+  readonly #log: Log;
+  readonly #grants = new Map<string, Grant>();
+  #live: Subscription | undefined;
+
+  private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log) {
+    this.#session = session;
+    this.#datacenter = datacenter;
+    this.#reader = reader;
+    this.#log = log;
+  }
+
+  /** @param onUser hears of each user that is new or has a new grant */
+  static async open(
+    session: Session,
+    datacenter: string,
+    log: Log,
+    onUser: (grant: Grant) => void,
+  ): Promise<GrantBook> {
+    const reader = await StreamReader.open(session.nc, IMPORTED_API);
+    const book = new GrantBook(session, datacenter, reader, log);
+    book.#live = session.nc.subscribe("$KV.humq_grants.>", {
+      // A live message is a hint only: what is acted on is read back from the hub.
+      callback: (_error, message) => void book.#refresh(message.subject, onUser),
+    });
+    await book.reload(onUser);
+    return book;
+  }
+
+  async reload(onUser: (grant: Grant) => void): Promise<void> {
+    for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) this.#take(stored.data, onUser);
+  }
+
+  async #refresh(subject: string, onUser: (grant: Grant) => void): Promise<void> {
+    try {
+      const stored = await this.#reader.next(HUB_STREAMS.grants, subject);
+      if (stored !== null && subject.startsWith(subjectOf.grant(""))) this.#take(stored.data, onUser);
+    } catch (error) {
+      this.#log.warn(`could not read a new grant: ${(error as Error).message}`);
+    }
+  }
+
+  #take(signed: Uint8Array, onUser: (grant: Grant) => void): void {
+    try {
+      const grant = openGrant(signed, this.#session.link.rootKey);
+      if (!serves(grant, this.#datacenter)) {
+        this.#grants.delete(shortUser(grant.user));
+        return;
+      }
+      this.#grants.set(shortUser(grant.user), grant);
+      onUser(grant);
+    } catch (error) {
+      if (!(error instanceof HumqError)) throw error;
+      this.#log.warn(`passing over a grant: ${error.message}`);
+    }
+  }
+
+  /** The grant of a user who may be served now. */
+  valid(u: string): Grant | undefined {
+    const grant = this.#grants.get(u);
+    if (grant === undefined) return undefined;
+    try {
+      checkGrantTime(grant, Date.now());
+      return grant;
+    } catch {
+      return undefined;
+    }
+  }
+
+  all(): Grant[] {
+    return [...this.#grants.values()];
+  }
+
+  close(): void {
+    this.#live?.unsubscribe();
+  }
+}

@@ -1,0 +1,103 @@
+/** Storing outcomes, first write wins: singly side by side, or in atomic batches where many wait. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { subjectOf } from "../core/broker/names.ts";
+import { expectNone, isTaken, type Message, publish, publishBatch } from "../core/broker/publish.ts";
+import type { Log } from "./log.ts";
+
+/** An atomic batch costs about 2.4 ms whatever its size: below this many outcomes singles are faster. */
+const BATCH_WORTH = 150;
+const BATCH_MOST = 1000;
+const BATCH_BYTES = 16 * 2 ** 20;
+const RETRY_LEAST_MS = 200;
+const RETRY_MOST_MS = 10_000;
+
+interface Waiting extends Message {
+  /** What has to be empty for this outcome to be the first. */
+  slot: string;
+  stored(): void;
+}
+
+/** The outcomes of one user on their way to the broker. */
+export class OutcomeWriter {
+  readonly #nc: NatsConnection;
+  readonly #u: string;
+  readonly #datacenter: string;
+  readonly #log: Log;
+  #waiting: Waiting[] = [];
+  #writing = false;
+  #closed = false;
+
+  constructor(nc: NatsConnection, u: string, datacenter: string, log: Log) {
+    this.#nc = nc;
+    this.#u = u;
+    this.#datacenter = datacenter;
+    this.#log = log;
+  }
+
+  /** Resolves when the call has an outcome: this one, or one that was stored before. */
+  write(tag: string, index: number, kind: "result" | "error", data: Uint8Array): Promise<void> {
+    return new Promise((stored) => {
+      this.#waiting.push({
+        subject: subjectOf.outcome(this.#u, kind, this.#datacenter, tag, index),
+        slot: subjectOf.outcome(this.#u, "*", this.#datacenter, tag, index),
+        data,
+        stored,
+      });
+      if (!this.#writing) {
+        this.#writing = true;
+        // What ends in the same turn of the event loop goes together.
+        setImmediate(() => void this.#writeAll());
+      }
+    });
+  }
+
+  #take(): Waiting[] {
+    let bytes = 0;
+    let count = 0;
+    while (count < Math.min(this.#waiting.length, BATCH_MOST) && bytes < BATCH_BYTES) {
+      bytes += this.#waiting[count++]!.data.length;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #writeAll(): Promise<void> {
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const batch = this.#take();
+      if (batch.length < BATCH_WORTH || !(await this.#tryBatch(batch))) {
+        await Promise.all(batch.map((outcome) => this.#writeOne(outcome)));
+      }
+    }
+    this.#writing = false;
+  }
+
+  async #tryBatch(batch: readonly Waiting[]): Promise<boolean> {
+    try {
+      await publishBatch(this.#nc, batch, (message) => expectNone((message as Waiting).slot));
+      for (const outcome of batch) outcome.stored();
+      return true;
+    } catch {
+      // One taken slot refuses the whole batch and does not say which: singles tell it each by itself.
+      return false;
+    }
+  }
+
+  /** Goes on until it is stored: a result that was computed is not given up while the worker lives. */
+  async #writeOne(outcome: Waiting): Promise<void> {
+    for (let waitMs = RETRY_LEAST_MS; !this.#closed; waitMs = Math.min(waitMs * 2, RETRY_MOST_MS)) {
+      try {
+        await publish(this.#nc, outcome, expectNone(outcome.slot));
+        break;
+      } catch (error) {
+        if (isTaken(error)) break;
+        this.#log.warn(`could not store ${outcome.subject}, trying again: ${(error as Error).message}`);
+        await new Promise((resolve) => setTimeout(resolve, waitMs));
+      }
+    }
+    if (!this.#closed) outcome.stored();
+  }
+
+  /** Gives up what is not stored; those calls are not acknowledged and run again elsewhere. */
+  close(): void {
+    this.#closed = true;
+  }
+}

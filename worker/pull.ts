@@ -1,0 +1,132 @@
+/** Pulling messages from tags' consumers. Workers bind to consumers by name and never create one. */
+import { randomUUID } from "node:crypto";
+import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { consumerOf, IMPORTED_API, indexOf, streamOf, subjectOf } from "../core/broker/names.ts";
+import { BrokerError } from "../core/errors.ts";
+
+/** A call message in this worker's hands until it is acknowledged or handed back. */
+export interface Delivery {
+  index: number;
+  data: Uint8Array;
+  /** Done: never deliver it again. */
+  ack(): void;
+  /** Hand it back: deliver it to somebody else at once. */
+  release(): void;
+  /** Still at it: it stays with this worker. */
+  keep(): void;
+}
+
+/** A pull whose answer does not end within this has lost a message on the way; what came is used. */
+const STALL_MS = 5_000;
+
+const REQUEST_TIMEOUT_MS = 5_000;
+
+function delivery(nc: NatsConnection, message: Msg): Delivery {
+  const reply = message.reply ?? "";
+  return {
+    index: indexOf(message.subject),
+    data: message.data,
+    ack: () => nc.publish(reply, "+ACK"),
+    release: () => nc.publish(reply, "-NAK"),
+    keep: () => nc.publish(reply, "+WPI"),
+  };
+}
+
+/** The pull that is under way. */
+interface Pending {
+  /** Status messages about this pull come on this subject. */
+  inbox: string;
+  /** Subjects of the tag's calls begin with this. */
+  prefix: string;
+  left: number;
+  deliveries: Delivery[];
+  finish(): void;
+}
+
+/** State of a tag's queue, as the server counts it. */
+export interface QueueInfo {
+  /** Messages that nobody has. */
+  pending: number;
+  /** Messages in the hands of workers. */
+  running: number;
+  paused: boolean;
+}
+
+export class Puller {
+  readonly #nc: NatsConnection;
+  readonly #inbox = createInbox();
+  readonly #subscription: Subscription;
+  #pending: Pending | undefined;
+
+  constructor(nc: NatsConnection) {
+    this.#nc = nc;
+    this.#subscription = nc.subscribe(`${this.#inbox}.*`, {
+      callback: (_error, message) => this.#receive(message),
+    });
+  }
+
+  #receive(message: Msg): void {
+    const pending = this.#pending;
+    const status = message.headers?.code ?? 0;
+    if (status !== 0) {
+      if (status !== 100 && message.subject === pending?.inbox) pending.finish();
+      return;
+    }
+    const received = delivery(this.#nc, message);
+    if (pending === undefined || !message.subject.startsWith(pending.prefix)) {
+      // It comes after its pull was given up: somebody else may have it.
+      received.release();
+      return;
+    }
+    pending.deliveries.push(received);
+    if (--pending.left === 0) pending.finish();
+  }
+
+  /**
+   * Takes up to `batch` messages that are there now. One pull at a time.
+   * @param u short name of the user whose tag it is
+   */
+  pull(u: string, tag: string, batch: number): Promise<Delivery[]> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => pending.finish(), STALL_MS);
+      const pending: Pending = {
+        inbox: `${this.#inbox}.${randomUUID()}`,
+        prefix: subjectOf.call(u, tag, "*").slice(0, -1),
+        left: batch,
+        deliveries: [],
+        finish: () => {
+          clearTimeout(timer);
+          this.#pending = undefined;
+          resolve(pending.deliveries);
+        },
+      };
+      this.#pending = pending;
+      const subject = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.${consumerOf(tag)}`;
+      this.#nc.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: pending.inbox });
+    });
+  }
+
+  /** @returns undefined where the queue does not exist (any more) */
+  async info(u: string, tag: string): Promise<QueueInfo | undefined> {
+    const subject = `${IMPORTED_API}.CONSUMER.INFO.${streamOf.calls(u)}.${consumerOf(tag)}`;
+    const reply = await this.#nc.request(subject, "", { timeout: REQUEST_TIMEOUT_MS });
+    const answer = reply.json<{
+      error?: { code?: number; description?: string };
+      num_pending?: number;
+      num_ack_pending?: number;
+      paused?: boolean;
+    }>();
+    if (answer.error?.code === 404) return undefined;
+    if (answer.error !== undefined) throw new BrokerError(`the queue of ${tag}: ${answer.error.description ?? "unknown error"}`);
+    return {
+      pending: answer.num_pending ?? 0,
+      running: answer.num_ack_pending ?? 0,
+      paused: answer.paused === true,
+    };
+  }
+
+  close(): void {
+    this.#subscription.unsubscribe();
+    this.#pending?.finish();
+  }
+}

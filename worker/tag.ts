@@ -1,0 +1,57 @@
+/** A tag that this worker may run: manifest, closing record and key, each checked. */
+import { shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
+import type { StreamReader } from "../core/broker/read.ts";
+import { RefusedError } from "../core/errors.ts";
+import type { Session } from "../core/instance/session.ts";
+import { CallVerifier } from "../core/trust/call.ts";
+import { CLOCK_TOLERANCE_MS, type Grant } from "../core/trust/grant.ts";
+import { closingRecord, type Manifest, manifestRecord } from "../core/trust/manifest.ts";
+import { openOptions, type TagOptions } from "../core/trust/options.ts";
+import { openSigned } from "../core/trust/signed.ts";
+import { unwrapKey } from "../core/trust/wrap.ts";
+
+export interface RunnableTag {
+  grant: Grant;
+  /** Short user. */
+  u: string;
+  tag: string;
+  manifest: Manifest;
+  tagKey: Uint8Array;
+  options: TagOptions;
+  verifier: CallVerifier;
+}
+
+/**
+ * Reads and checks a tag of `grant`'s holder.
+ * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
+ * @throws RefusedError | DecodeError where a check fails: what the broker holds is not what the user signed
+ */
+export async function readTag(
+  session: Session,
+  datacenter: string,
+  reader: StreamReader,
+  grant: Grant,
+  tag: string,
+): Promise<RunnableTag | undefined> {
+  const u = shortUser(grant.user);
+  const [storedManifest, storedClosing] = await Promise.all([
+    reader.next(streamOf.tags(u), subjectOf.manifest(u, tag)),
+    reader.next(streamOf.tags(u), subjectOf.close(u, tag)),
+  ]);
+  if (storedManifest === null || storedClosing === null) return undefined;
+  const manifest = openSigned(manifestRecord, storedManifest.data, grant.signingKey, grant.name);
+  const closing = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
+  for (const record of [manifest, closing]) {
+    const same = Buffer.compare(record.rootKey, session.link.rootKey) === 0;
+    if (!same || record.user !== grant.user || record.tag !== tag) {
+      throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
+    }
+  }
+  if (!manifest.datacenters.includes(datacenter)) return undefined;
+  if (Date.now() > manifest.notAfterMs + CLOCK_TOLERANCE_MS) return undefined;
+  const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
+  const tagKey = unwrapKey(manifest.keys, session.identity.agreement, owner);
+  if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);
+  const options = openOptions(tagKey, owner, manifest.options);
+  return { grant, u, tag, manifest, tagKey, options, verifier: new CallVerifier(owner, grant.signingKey) };
+}
