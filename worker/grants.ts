@@ -41,7 +41,8 @@ export class GrantBook {
   }
 
   async reload(onUser: (grant: Grant) => void): Promise<void> {
-    for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) this.#take(stored.data, onUser);
+    for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*")))
+      this.#take(stored.data, onUser);
   }
 
   async #refresh(subject: string, onUser: (grant: Grant) => void): Promise<void> {

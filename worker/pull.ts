@@ -117,7 +117,8 @@ export class Puller {
       paused?: boolean;
     }>();
     if (answer.error?.code === 404) return undefined;
-    if (answer.error !== undefined) throw new BrokerError(`the queue of ${tag}: ${answer.error.description ?? "unknown error"}`);
+    if (answer.error !== undefined)
+      throw new BrokerError(`the queue of ${tag}: ${answer.error.description ?? "unknown error"}`);
     return {
       pending: answer.num_pending ?? 0,
       running: answer.num_ack_pending ?? 0,

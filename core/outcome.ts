@@ -1,0 +1,89 @@
+/**
+ * The plaintext of an outcome: what the worker noted about the run, then the value.
+ *
+ * Format: a canonical record (core/trust/record.ts) of domain `humq/outcome/1`. `value` is `encodeResult`'s or
+ * `encodeError`'s bytes; where the value was too large for a message it is empty, `parts` says in how many
+ * sealed parts (kind `result-part`) it lies in the object store and `bytes` how long it is.
+ */
+import { bytes as bytesField, recordType, text, u32, u64 } from "./trust/record.ts";
+
+/** Bookkeeping of one run, known only to those who can open the outcome. */
+export interface OutcomeMeta {
+  /** When the call began, by the worker's clock, in milliseconds since 1970. */
+  startedMs: number;
+  /** How long the function ran, in milliseconds, to the microsecond. */
+  durationMs: number;
+  /** The process's peak resident memory, where it was measured (calls of 50 ms and more). */
+  peakMemoryBytes?: number;
+  /** Of an error: the state that its call is in, where that is not `failed`. */
+  state?: "killed" | "lost";
+  /** Name of the worker that ran it. */
+  worker?: string;
+}
+
+/** A value that lies elsewhere, in parts. */
+export interface SpilledValue {
+  parts: number;
+  /** Length of the whole value in bytes. */
+  bytes: number;
+}
+
+export interface DecodedOutcome {
+  meta: OutcomeMeta;
+  /** The value's encoding; empty where it is spilled. */
+  value: Uint8Array;
+  spilled?: SpilledValue;
+}
+
+const outcome = recordType<{
+  startedMs: number;
+  durationUs: number;
+  peakMemoryBytes: number;
+  state: string;
+  worker: string;
+  parts: number;
+  bytes: number;
+  value: Uint8Array;
+}>("humq/outcome/1", {
+  startedMs: u64,
+  durationUs: u64,
+  peakMemoryBytes: u64,
+  state: text,
+  worker: text,
+  parts: u32,
+  bytes: u64,
+  value: bytesField,
+});
+
+const NO_VALUE = new Uint8Array();
+
+/** @param value the encoded result or error, or where it went if it was too large */
+export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValue): Uint8Array {
+  const inline = value instanceof Uint8Array;
+  return outcome.encode({
+    startedMs: Math.max(0, Math.round(meta.startedMs)),
+    durationUs: Math.max(0, Math.round(meta.durationMs * 1000)),
+    peakMemoryBytes: meta.peakMemoryBytes ?? 0,
+    state: meta.state ?? "",
+    worker: (meta.worker ?? "").toWellFormed(),
+    parts: inline ? 0 : value.parts,
+    bytes: inline ? value.length : value.bytes,
+    value: inline ? value : NO_VALUE,
+  });
+}
+
+/** @throws DecodeError where the bytes are no outcome */
+export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
+  const { startedMs, durationUs, peakMemoryBytes, state, worker, parts, bytes, value } = outcome.decode(plaintext);
+  return {
+    meta: {
+      startedMs,
+      durationMs: durationUs / 1000,
+      ...(peakMemoryBytes > 0 && { peakMemoryBytes }),
+      ...((state === "killed" || state === "lost") && { state }),
+      ...(worker !== "" && { worker }),
+    },
+    value,
+    ...(parts > 0 && { spilled: { parts, bytes } }),
+  };
+}

@@ -1,0 +1,66 @@
+/** Seals what calls ended with and sends it: at once per job, in parts where it is large. */
+import { encodeOutcome, type OutcomeMeta } from "../../../core/outcome.ts";
+import { SEAL_OVERHEAD, type SealContext, seal } from "../../../core/trust/seal.ts";
+import { PART_BYTES } from "../job.ts";
+import type { JobFrame, OutcomeFrame } from "../protocol.ts";
+import { send } from "./link.ts";
+import type { KnownTag } from "./tags.ts";
+
+/** Outcomes of a chunk wait at most so long for each other, in milliseconds, */
+const HOLD_MS = 2;
+/** and at most until they are so large together. */
+const HOLD_BYTES = 64 * 1024;
+/** What the record around a value takes at most, beside the worker's name. */
+const RECORD_BYTES = 128;
+
+export class OutcomeSender {
+  readonly #inlineLimitBytes: number;
+  #held: OutcomeFrame[] = [];
+  #heldBytes = 0;
+  #heldSinceMs = 0;
+
+  constructor(inlineLimitBytes: number) {
+    this.#inlineLimitBytes = inlineLimitBytes;
+  }
+
+  /** Seals the outcome of call `index`. It may be held back until `flush()`, which must come before the next job. */
+  add(job: JobFrame, tag: KnownTag, index: number, failed: boolean, meta: OutcomeMeta, value: Uint8Array): void {
+    const context: SealContext = {
+      rootKey: tag.rootKey,
+      user: tag.user,
+      tag: tag.tag,
+      kind: failed ? "error" : "result",
+      first: index,
+      count: 1,
+      generation: job.generation,
+      callHash: job.callHash,
+    };
+    const fits = value.length + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
+    const parts = fits ? 0 : this.#sendParts(job, index, tag.tagKey, context, value);
+    const plaintext = encodeOutcome(meta, fits ? value : { parts, bytes: value.length });
+    const sealed = seal(tag.tagKey, context, plaintext);
+    if (this.#held.length === 0) this.#heldSinceMs = performance.now();
+    this.#held.push({ job: job.id, index, failed: failed ? 1 : 0, parts, sealed });
+    this.#heldBytes += sealed.length;
+    if (this.#heldBytes >= HOLD_BYTES || performance.now() - this.#heldSinceMs >= HOLD_MS) this.flush();
+  }
+
+  flush(): void {
+    if (this.#held.length === 0) return;
+    send("done", { outcomes: this.#held });
+    this.#held = [];
+    this.#heldBytes = 0;
+  }
+
+  #sendParts(job: JobFrame, index: number, tagKey: Uint8Array, context: SealContext, value: Uint8Array): number {
+    this.flush();
+    const parts = Math.ceil(value.length / PART_BYTES);
+    for (let part = 0; part < parts; part++) {
+      const piece = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
+      const last = part === parts - 1;
+      const sealed = seal(tagKey, { ...context, kind: "result-part", part, last }, piece);
+      send("resultPart", { job: job.id, index, part, sealed });
+    }
+    return parts;
+  }
+}

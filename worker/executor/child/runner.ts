@@ -1,0 +1,144 @@
+/**
+ * Runs jobs one after the other.
+ *
+ * Rules that callers rely on:
+ * - A call ends when its function returns or its promise settles, and the event loop has turned once. What it
+ *   leaves behind (timers, sockets, promises) goes on and can neither change its outcome nor any later call's.
+ * - An error that nothing caught is the outcome of the call that caused it, if that call still runs. Then, and
+ *   also where the call has ended, the executor starts no further call: what is left behind ends with it.
+ * - Between two jobs the event loop turns, so a job that was withdrawn before the last one ended never starts.
+ */
+import { setImmediate as turn } from "node:timers/promises";
+import { RefusedError } from "../../../core/errors.ts";
+import { encodeResult } from "../../../core/values/index.ts";
+import { decodeArguments, openArguments } from "./arguments.ts";
+import { ActiveCall, type Settled } from "./call.ts";
+import { encodeThrown } from "./errors.ts";
+import { freshFolders, LeftoverFilesError } from "./folders.ts";
+import { fatal, send } from "./link.ts";
+import { OutcomeSender } from "./outcomes.ts";
+import { Queue, type QueuedJob } from "./queue.ts";
+import { type KnownTag, LoadFailure, tagOf } from "./tags.ts";
+
+export class Runner {
+  readonly queue = new Queue();
+  readonly #folders: readonly string[];
+  readonly #outcomes: OutcomeSender;
+  #busy = false;
+  #retireReason: string | undefined;
+  #active: ActiveCall | undefined;
+
+  constructor(options: { inlineLimitBytes: number; folders: readonly string[] }) {
+    this.#folders = options.folders;
+    this.#outcomes = new OutcomeSender(options.inlineLimitBytes);
+  }
+
+  /** The call that runs. */
+  get active(): ActiveCall | undefined {
+    return this.#active;
+  }
+
+  /** Starts the next job if one is here and none runs. */
+  pump(): void {
+    if (this.#busy) return;
+    this.#busy = true;
+    this.#drain().catch(fatal);
+  }
+
+  /** An error that nothing caught; `call` is whose it is, where that is known. */
+  stray(error: unknown, call: ActiveCall | undefined): void {
+    const owner = call ?? this.#active;
+    if (owner !== undefined && owner === this.#active) owner.fail(error);
+    else console.error("uncaught, left behind by a call that has ended:", error);
+    this.#retire("user code threw an error that nothing caught");
+  }
+
+  async #drain(): Promise<void> {
+    for (;;) {
+      if (this.#retireReason !== undefined) {
+        this.queue.clear();
+        send("retired", { reason: this.#retireReason });
+        // Stays busy for good: nothing starts any more.
+        return;
+      }
+      const job = this.queue.take();
+      if (job === undefined) break;
+      await this.#runJob(job);
+      await turn();
+    }
+    this.#busy = false;
+  }
+
+  #retire(reason: string): void {
+    this.#retireReason ??= reason;
+    this.pump();
+  }
+
+  async #runJob(job: QueuedJob): Promise<void> {
+    const tag = tagOf(job.tagId);
+    if (tag === undefined) {
+      send("refused", { job: job.id, reason: `the executor was not told of tag ${job.tagId}` });
+      return;
+    }
+    let plaintext: Uint8Array;
+    try {
+      plaintext = openArguments(job, tag);
+    } catch (error) {
+      if (!(error instanceof RefusedError)) throw error;
+      send("refused", { job: job.id, reason: error.message.toWellFormed() });
+      return;
+    }
+    await this.#runCalls(job, tag, plaintext);
+    this.#outcomes.flush();
+  }
+
+  async #runCalls(job: QueuedJob, tag: KnownTag, plaintext: Uint8Array): Promise<void> {
+    const task = tag.loaded ?? (await tag.loading);
+    if (task instanceof LoadFailure) return this.#failAll(job, tag, task.error);
+    let lists: unknown[][];
+    try {
+      lists = decodeArguments(plaintext, job.count);
+    } catch (error) {
+      return this.#failAll(job, tag, error);
+    }
+    for (let index = job.from; index < job.first + job.count && this.#retireReason === undefined; index++) {
+      const args = lists[index - job.first]!;
+      this.#active = new ActiveCall(job.id, index);
+      const settled = await this.#active.run(task, args);
+      this.#cleanUp();
+      this.#active = undefined;
+      const { failed, value } = encodeSettled(settled, (error) => encodeThrown(error, task));
+      this.#outcomes.add(job, tag, index, failed, settled.meta, value);
+    }
+  }
+
+  #failAll(job: QueuedJob, tag: KnownTag, error: unknown): void {
+    const value = encodeThrown(error, undefined);
+    const meta = { startedMs: Date.now(), durationMs: 0 };
+    for (let index = job.from; index < job.first + job.count; index++) {
+      this.#outcomes.add(job, tag, index, true, meta, value);
+    }
+  }
+
+  #cleanUp(): void {
+    try {
+      freshFolders(this.#folders);
+    } catch (error) {
+      if (!(error instanceof LeftoverFilesError)) throw error;
+      this.#retire(error.message);
+    }
+  }
+}
+
+/** A result that cannot travel is an error of its call. */
+function encodeSettled(
+  settled: Settled,
+  encodeThrownBy: (error: unknown) => Uint8Array,
+): { failed: boolean; value: Uint8Array } {
+  if (settled.failed) return { failed: true, value: encodeThrownBy(settled.value) };
+  try {
+    return { failed: false, value: encodeResult(settled.value) };
+  } catch (error) {
+    return { failed: true, value: encodeThrownBy(error) };
+  }
+}

@@ -1,0 +1,407 @@
+/** The worker's end of one executor. */
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { endCause } from "./end-cause.ts";
+import {
+  type EndCause,
+  INLINE_LIMIT_BYTES,
+  type Job,
+  type JobEnd,
+  type JobHandlers,
+  OUTPUT_LIMIT_BYTES,
+  PART_BYTES,
+  type TagSetup,
+} from "./job.ts";
+import { type HeldJob, JobTable } from "./job-table.ts";
+import { type Launched, type LaunchOptions, launch } from "./launch.ts";
+import { OutputRouter } from "./output-router.ts";
+import { ProcessGroup, removeFolder } from "./process-group.ts";
+import { encodeFrame, FrameReader, type Message, type MessageBody, type MessageKind } from "./protocol.ts";
+
+export interface ExecutorOptions extends LaunchOptions {
+  /** Sealed outcomes above this go in parts. Default 256 KiB. */
+  inlineLimitBytes?: number;
+  /** Console output that is kept of one call. Default 1 MiB. */
+  outputLimitBytes?: number;
+}
+
+/** How long an executor may take to be up, */
+const START_TIMEOUT_MS = 30_000;
+/** and how long output may keep coming after its end (a process that left the group holds the pipe). */
+const LATE_OUTPUT_MS = 200;
+/** How long a process may outlive its pipe. */
+const CLOSED_GRACE_MS = 1_000;
+/** Default time between SIGTERM and SIGKILL. */
+const STOP_GRACE_MS = 1_000;
+/** Outcomes are held to 64 KiB and one more, parts are smaller. */
+const MAX_FRAME_SLACK_BYTES = 256 * 1024;
+
+/**
+ * Everything that was written before what has just been read is read as well: what the event loop finds ready in
+ * its next poll includes it.
+ */
+async function afterNextPoll(): Promise<void> {
+  await turn();
+  await turn();
+}
+
+/** Whether the event comes within so many milliseconds. */
+async function within(event: Promise<unknown>, ms: number): Promise<boolean> {
+  const over = new AbortController();
+  const timeout = sleep(ms, false, { signal: over.signal }).catch(() => false);
+  const came = await Promise.race([event.then(() => true), timeout]);
+  over.abort();
+  return came;
+}
+
+export class Executor<J extends Job = Job> {
+  /** Resolves when the process has ended and all of its jobs have an end. */
+  readonly ended: Promise<EndCause>;
+  readonly #launched: Launched;
+  readonly #group: ProcessGroup;
+  readonly #handlers: JobHandlers<J>;
+  readonly #table: JobTable<J>;
+  readonly #output: OutputRouter<J>;
+  readonly #frameLimit: number;
+  readonly #codes = new Set<string>();
+  readonly #tags = new Set<string>();
+  #unsent: HeldJob<J>[] = [];
+  #headSinceMs = 0;
+  #reading = true;
+  #ready = false;
+  #exited = false;
+  #accepting = true;
+  #asked: string | undefined;
+  #fault: string | undefined;
+  #startError: Error | undefined;
+  #settling: Promise<void> = Promise.resolve();
+  #onReady: () => void = () => undefined;
+
+  /** Starts the process. Jobs can be handed over at once; `ended` tells where it does not come up. */
+  static start<J extends Job>(options: ExecutorOptions, handlers: JobHandlers<J>): Executor<J> {
+    return new Executor(options, handlers);
+  }
+
+  private constructor(options: ExecutorOptions, handlers: JobHandlers<J>) {
+    const marker = randomBytes(16).toString("hex");
+    const inlineLimitBytes = options.inlineLimitBytes ?? INLINE_LIMIT_BYTES;
+    const outputLimitBytes = options.outputLimitBytes ?? OUTPUT_LIMIT_BYTES;
+    this.#handlers = handlers;
+    this.#frameLimit = Math.max(inlineLimitBytes, PART_BYTES) + MAX_FRAME_SLACK_BYTES;
+    this.#table = new JobTable((held) => this.#startJob(held));
+    this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes);
+    this.#launched = launch(options);
+    this.#group = new ProcessGroup(this.#launched);
+    this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
+    this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
+    // A pipe that breaks is the end of the process, which `ended` reports.
+    for (const pipe of this.#launched.child.stdio) pipe?.on("error", () => undefined);
+    this.ended = this.#watch();
+    this.#send("start", {
+      inlineLimitBytes,
+      outputLimitBytes,
+      marker,
+      folders: this.#launched.folders,
+      watchLifeline: options.isolation === "none" ? 1 : 0,
+    });
+  }
+
+  /** The process id on this machine (of bubblewrap, where it is in a sandbox). */
+  get pid(): number | undefined {
+    return this.#launched.child.pid;
+  }
+
+  /** Jobs that it holds: the running one and those behind it. */
+  get load(): number {
+    return this.#table.size;
+  }
+
+  /** Whether it takes further jobs. */
+  get accepting(): boolean {
+    return this.#accepting;
+  }
+
+  /** The job that runs. */
+  get running(): J | undefined {
+    return this.#table.head?.job;
+  }
+
+  /** For how long it has been running, in milliseconds; 0 where none is. */
+  get runningMs(): number {
+    return this.#table.head === undefined ? 0 : performance.now() - this.#headSinceMs;
+  }
+
+  /** Tells it of a tag, once. Its jobs may follow at once. */
+  addTag(setup: TagSetup): void {
+    const { tagId, codeId, code, packagesDir, tagKey, rootKey, user, tag } = setup;
+    if (this.#tags.has(tagId)) return;
+    if (!this.#codes.has(codeId)) {
+      const seenDir = packagesDir === undefined ? "" : this.#launched.packagesPath(packagesDir);
+      this.#send("code", { codeId, code, packagesDir: seenDir });
+      this.#codes.add(codeId);
+    }
+    this.#send("tag", { tagId, codeId, tagKey, rootKey, user, tag });
+    this.#tags.add(tagId);
+  }
+
+  /** Lets go of a tag's key and, if no other tag uses it, its code. */
+  forgetTag(tagId: string, codeId: string | undefined): void {
+    if (!this.#tags.delete(tagId)) return;
+    const codeIds = codeId !== undefined && this.#codes.delete(codeId) ? [codeId] : [];
+    this.#send("forget", { tagIds: [tagId], codeIds });
+  }
+
+  /** Runs a job after those it holds. Always resolves; jobs handed over in one tick travel together. */
+  run(job: J): Promise<JobEnd> {
+    if (!this.#accepting) {
+      return Promise.resolve({ state: "returned", outcomes: [], reason: "the executor takes no more jobs" });
+    }
+    return new Promise((resolve) => {
+      this.#unsent.push(this.#table.add(job, resolve));
+      if (this.#unsent.length === 1) setImmediate(() => this.#sendJobs());
+    });
+  }
+
+  /**
+   * Takes back the jobs behind the running one; each ends `returned` unless it has been started by then.
+   *
+   * An executor that is deep in user code cannot answer. But it reads its messages before it starts another job: so
+   * if the message has reached it and the running job's end was not sent before, those behind will not start.
+   */
+  async withdraw(): Promise<void> {
+    const { head } = this.#table;
+    const waiting = this.#table.waiting();
+    if (head === undefined || waiting.length === 0) return;
+    this.#sendJobs();
+    await this.#send("withdraw", { jobs: waiting.map((held) => held.id) });
+    await afterNextPoll();
+    if (head.nextRead === head.end || head.ended || !this.#reading) return;
+    this.#release(waiting.map((held) => held.id));
+  }
+
+  /** Ends it at once, with everything it started. The running job ends `crashed`, its cause `killed` with the reason. */
+  kill(reason: string): void {
+    this.#asked ??= reason;
+    this.#accepting = false;
+    this.#group.kill();
+  }
+
+  /** SIGTERM to everything it started, SIGKILL after `graceMs` (default 1000). Resolves when it has ended. */
+  async stop(reason = "the executor was stopped", graceMs = STOP_GRACE_MS): Promise<void> {
+    this.#asked ??= reason;
+    this.#accepting = false;
+    this.#group.terminate();
+    await within(this.ended, graceMs);
+    this.#group.kill();
+    await this.ended;
+  }
+
+  #startJob(held: HeldJob<J>): void {
+    this.#headSinceMs = performance.now();
+    this.#output.startJob();
+    this.#handlers.onRunning?.(held.job);
+  }
+
+  /** Resolves when the message has left this process, or never will. */
+  #send<K extends MessageKind>(kind: K, body: MessageBody<K>): Promise<void> {
+    const socket = this.#launched.toExecutor;
+    if (socket.destroyed || !socket.writable) return Promise.resolve();
+    socket.cork();
+    const [header, record] = encodeFrame(kind, body);
+    socket.write(header);
+    const written = new Promise<void>((resolve) => socket.write(record, () => resolve()));
+    socket.uncork();
+    return written;
+  }
+
+  #sendJobs(): void {
+    const jobs = this.#unsent.filter((held) => !held.ended);
+    this.#unsent = [];
+    if (jobs.length === 0) return;
+    this.#send("run", { jobs: jobs.map((held) => held.frame()) });
+    for (const held of jobs) if (held.job.parts !== undefined) void this.#sendParts(held, held.job.parts);
+  }
+
+  async #sendParts(held: HeldJob<J>, parts: NonNullable<Job["parts"]>): Promise<void> {
+    let part = 0;
+    try {
+      for await (const sealed of parts.read()) {
+        if (held.ended) return;
+        if (part === parts.count) throw new Error(`more than the ${parts.count} announced parts came`);
+        await this.#send("part", { job: held.id, part: part++, sealed });
+      }
+      if (part < parts.count) throw new Error(`${part} of ${parts.count} parts came`);
+    } catch (error) {
+      // It waits for parts, so it has not been started.
+      this.#send("withdraw", { jobs: [held.id] });
+      const reason = `the arguments did not come: ${(error as Error).message}`;
+      this.#table.end(held, { state: "returned", outcomes: held.outcomes, reason, error });
+    }
+  }
+
+  async #watch(): Promise<EndCause> {
+    const { child, stdout, stderr, workDir } = this.#launched;
+    const exited = new Promise<void>((resolve) => {
+      child.once("exit", () => {
+        this.#exited = true;
+        resolve();
+      });
+      child.once("error", (error) => {
+        this.#startError = error;
+        this.#exited = true;
+        resolve();
+      });
+    });
+    const printed = Promise.all([once(stdout, "close"), once(stderr, "close")]);
+    const read = this.#read();
+    await this.#untilReady(exited);
+    // Its end of the pipe closed and it lives: user code closed it. Nothing can be heard of it any more.
+    void read.then(() => this.#killUnless(exited, CLOSED_GRACE_MS, "the executor's pipe to the worker was closed"));
+    await exited;
+    this.#accepting = false;
+    this.#group.finish();
+    await within(Promise.all([read, printed]), LATE_OUTPUT_MS);
+    for (const pipe of child.stdio) pipe?.destroy();
+    await read;
+    await this.#settling;
+    this.#output.end();
+    const cause = endCause({
+      exitCode: child.exitCode,
+      signal: child.signalCode,
+      stderr: this.#output.lastLines,
+      ready: this.#ready,
+      asked: this.#asked,
+      fault: this.#fault,
+      startError: this.#startError,
+    });
+    this.#table.endAll(cause.message, (head) =>
+      // What was never up cannot have been taken down by a call.
+      cause.kind === "start" || !this.#ready
+        ? { state: "returned", outcomes: head.outcomes, reason: cause.message }
+        : { state: "crashed", outcomes: head.outcomes, index: head.next, cause },
+    );
+    await removeFolder(workDir);
+    return cause;
+  }
+
+  async #untilReady(exited: Promise<void>): Promise<void> {
+    const ready = new Promise<void>((resolve) => {
+      this.#onReady = resolve;
+    });
+    const late = `the executor was not up within ${START_TIMEOUT_MS / 1000} s`;
+    await this.#killUnless(Promise.race([ready, exited]), START_TIMEOUT_MS, late);
+  }
+
+  async #killUnless(event: Promise<unknown>, afterMs: number, fault: string): Promise<void> {
+    if (await within(event, afterMs)) return;
+    this.#fault ??= fault;
+    this.#group.kill();
+  }
+
+  async #read(): Promise<void> {
+    const reader = new FrameReader(this.#frameLimit);
+    try {
+      for await (const chunk of this.#launched.fromExecutor) {
+        const messages: Message[] = [];
+        for (const message of reader.push(chunk)) {
+          if (message.kind === "resultPart") await this.#takePart(message.body);
+          else messages.push(message);
+          this.#note(message);
+        }
+        if (messages.length > 0) this.#settleLater(messages);
+      }
+    } catch (error) {
+      if (this.#exited) return;
+      this.#fault ??= `the executor sent nonsense: ${(error as Error).message}`;
+      this.#group.kill();
+    }
+  }
+
+  /** Text that a call printed was written before its end was: acts on the end once that text has been read. */
+  #settleLater(messages: Message[]): void {
+    this.#settling = this.#settling.then(afterNextPoll).then(() => {
+      for (const message of messages) this.#settle(message);
+    });
+  }
+
+  async #takePart({ job, index, part, sealed }: MessageBody<"resultPart">): Promise<void> {
+    const held = this.#table.get(job);
+    if (held === undefined) return;
+    this.#reading = false;
+    try {
+      await this.#handlers.onResultPart?.(held.job, index, part, sealed);
+    } catch (error) {
+      this.kill(`a part of the result of call ${index} could not be stored: ${(error as Error).message}`);
+    }
+    this.#reading = true;
+  }
+
+  /** What has been read, long before it is acted on. */
+  #note(message: Message): void {
+    if (message.kind === "ready") {
+      this.#ready = true;
+      this.#onReady();
+    } else if (message.kind === "done") {
+      for (const { job, index } of message.body.outcomes) {
+        const held = this.#table.get(job);
+        if (held !== undefined) held.nextRead = index + 1;
+      }
+    } else if (message.kind === "refused") {
+      const held = this.#table.get(message.body.job);
+      if (held !== undefined) held.nextRead = held.end;
+    }
+  }
+
+  #settle(message: Message): void {
+    switch (message.kind) {
+      case "ready":
+        return;
+      case "done":
+        for (const outcome of message.body.outcomes) this.#takeOutcome(outcome);
+        return;
+      case "refused": {
+        const held = this.#table.get(message.body.job);
+        const { reason } = message.body;
+        if (held !== undefined) this.#table.end(held, { state: "refused", outcomes: held.outcomes, reason });
+        return;
+      }
+      case "withdrawn":
+        return this.#release(message.body.jobs);
+      case "retired":
+        this.#accepting = false;
+        this.#table.endAll(message.body.reason, (head) => ({
+          state: "returned",
+          outcomes: head.outcomes,
+          reason: message.body.reason,
+        }));
+        void this.stop(message.body.reason);
+        return;
+      default:
+        this.#fault ??= `the executor sent ${message.kind}, which only a worker sends`;
+        this.#group.kill();
+    }
+  }
+
+  #takeOutcome({ job, index, failed, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
+    const held = this.#table.get(job);
+    if (held === undefined || index !== held.next || held !== this.#table.head) {
+      this.#fault ??= `the executor sent an outcome of call ${index}, which it was not running`;
+      this.#group.kill();
+      return;
+    }
+    const outcome = { index, kind: failed === 1 ? "error" : "result", sealed, parts } as const;
+    held.outcomes.push(outcome);
+    held.next = index + 1;
+    this.#handlers.onOutcome?.(held.job, outcome);
+    if (held.next === held.end) this.#table.end(held, { state: "done", outcomes: held.outcomes });
+  }
+
+  #release(ids: readonly number[]): void {
+    for (const id of ids) {
+      const held = this.#table.get(id);
+      if (held === undefined) continue;
+      this.#table.end(held, { state: "returned", outcomes: held.outcomes, reason: "withdrawn before it was started" });
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What a worker hands to an executor and what it gets back.
+ *
+ * The executor opens a job's arguments and seals its outcomes itself, so the worker only ever moves sealed
+ * bytes about.
+ */
+
+/** A tag as an executor must know it. One user's executor is never given a tag of another user. */
+export interface TagSetup {
+  /** Names the setup between worker and executor; two tags never share one. */
+  tagId: string;
+  /** Names the code; tags with the same code share it, each loads it for itself. */
+  codeId: string;
+  /** The captured code, already opened and checked. */
+  code: Uint8Array;
+  /** Folder with the `node_modules` of the tag's `packages`, where it has any. */
+  packagesDir?: string;
+  /** 32 bytes. */
+  tagKey: Uint8Array;
+  /** The root's public key, 32 bytes. */
+  rootKey: Uint8Array;
+  /** The submitter's NATS user nkey. */
+  user: string;
+  /** The tag's full name. */
+  tag: string;
+}
+
+/** One call message: `count` calls from index `first` on. */
+export interface Job {
+  tagId: string;
+  first: number;
+  count: number;
+  /** Index of the first call to run, default `first`: those before it have their outcome. */
+  from?: number;
+  generation: number;
+  /** Hash of the call message, 32 bytes; every outcome is bound to it. */
+  callHash: Uint8Array;
+  /** The sealed argument lists: kind `call`, plaintext `encodeValue` of an array of `count` argument lists. */
+  sealed?: Uint8Array;
+  /**
+   * In place of `sealed`: the same plaintext in parts, each sealed as kind `call-part` with its number and
+   * whether it is the last. Read once, as fast as the executor takes them.
+   */
+  parts?: { count: number; read(): AsyncIterable<Uint8Array> };
+}
+
+/** What one call ended with, sealed as `kind` for `index`; the plaintext is `encodeOutcome`'s. */
+export interface Outcome {
+  index: number;
+  kind: "result" | "error";
+  sealed: Uint8Array;
+  /** 0, or in how many parts (kind `result-part`) its value was sent before. */
+  parts: number;
+}
+
+/** Why an executor ended. */
+export interface EndCause {
+  /** `killed` was asked for by the worker; `start`: it never was ready; `protocol`: it sent nonsense. */
+  kind: "exit" | "signal" | "memory" | "killed" | "start" | "protocol";
+  /** One sentence. */
+  message: string;
+  exitCode: number | null;
+  signal: string | null;
+  /** The last lines on its standard error, at most 2000 characters; may be empty. */
+  stderr: string;
+}
+
+/** How a job ended. `outcomes` are those of its calls that came to one, in order. */
+export type JobEnd =
+  /** Every call has an outcome. */
+  | { state: "done"; outcomes: Outcome[] }
+  /** The arguments did not open under the tag key: permanent. */
+  | { state: "refused"; outcomes: Outcome[]; reason: string }
+  /** Call `index` took the executor down; those after it were not started. */
+  | { state: "crashed"; outcomes: Outcome[]; index: number; cause: EndCause }
+  /** Not started: to be run again or handed back. */
+  | { state: "returned"; outcomes: Outcome[]; reason: string; error?: unknown };
+
+/** What a worker wants to hear of its executors; `J` is its own kind of job. */
+export interface JobHandlers<J extends Job> {
+  /** The job is the one that runs now (or will, as soon as its code and arguments are there). */
+  onRunning?(job: J): void;
+  /** A call came to its outcome; the same objects come again in the job's end. */
+  onOutcome?(job: J, outcome: Outcome): void;
+  /**
+   * One sealed part of a large result or error. Nothing more is read from the executor until the promise
+   * settles; if it rejects the executor is killed and the job ends `crashed` with that reason.
+   */
+  onResultPart?(job: J, index: number, part: number, sealed: Uint8Array): Promise<void>;
+  /** Console output of a call, as bytes (mostly UTF-8), cut at `outputLimitBytes` with a line that says so. */
+  onOutput?(job: J, index: number, stream: "stdout" | "stderr", bytes: Uint8Array): void;
+}
+
+/** Default of `inlineLimitBytes`: sealed outcomes above it go in parts. */
+export const INLINE_LIMIT_BYTES = 256 * 1024;
+/** Default of `outputLimitBytes`: console output that is kept of one call. */
+export const OUTPUT_LIMIT_BYTES = 1024 * 1024;
+/** Plaintext bytes in one part of a large value. */
+export const PART_BYTES = 512 * 1024;

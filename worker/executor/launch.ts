@@ -1,0 +1,126 @@
+/** Starts the executor's process, in the sandbox or without one. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, realpathSync } from "node:fs";
+import { dirname, join } from "node:path";
+import type { Duplex, Readable } from "node:stream";
+import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
+import type { Isolation } from "../isolation/isolation.ts";
+import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
+import { sandboxed } from "../isolation/sandbox.ts";
+import { LIFELINE_FD } from "./protocol.ts";
+
+export interface LaunchOptions {
+  isolation: Isolation;
+  /** An existing folder of the worker's, in which each executor gets a folder of its own. Fastest on a tmpfs. */
+  workRoot: string;
+  /** Folder with the package sets of this executor's user; shown to it, read-only. */
+  packagesRoot?: string;
+  /** `none` cuts user code off from the network; only bubblewrap can. Default `host`. */
+  network?: "host" | "none";
+  /** Further flags for node, for example `--max-old-space-size=2048`. */
+  nodeArgs?: readonly string[];
+  /** Further environment variables for user code. */
+  env?: Readonly<Record<string, string>>;
+  /** Further folders shown to user code, read-only (bubblewrap only; without it everything is visible). */
+  readOnly?: readonly Mount[];
+}
+
+export interface Launched {
+  child: ChildProcess;
+  toExecutor: Duplex;
+  fromExecutor: Duplex;
+  stdout: Readable;
+  stderr: Readable;
+  /** The executor's folder on this machine, to be removed when it has ended. */
+  workDir: string;
+  /** The folders that are emptied between calls, as the executor sees them. */
+  folders: string[];
+  /** The sandbox's first process on this machine, once it is known. */
+  sandboxPid: Promise<number | undefined>;
+  /** A path below `packagesRoot` as the executor sees it. */
+  packagesPath(path: string): string;
+}
+
+/** bubblewrap's report of its process id comes here. */
+const INFO_FD = LIFELINE_FD + 1;
+
+/** The worker's process id is in the name, so that a later worker can tell which folders are nobody's. */
+export const WORK_DIR_PREFIX = "executor-";
+
+/**
+ * User code must not open the inspector of another process by SIGUSR1 (`--disable-sigusr1`, Node 22.14 and later:
+ * engines demand it).
+ */
+const NODE_FLAGS = ["--disable-sigusr1"];
+
+async function readSandboxPid(info: Readable): Promise<number | undefined> {
+  let json = "";
+  try {
+    for await (const chunk of info) json += chunk;
+    return JSON.parse(json)["child-pid"];
+  } catch {
+    // It ended before it was up: there is nothing inside to signal.
+    return undefined;
+  }
+}
+
+/** Starts it detached: the executor leads a process group, so the whole group can be signalled. */
+export function launch(options: LaunchOptions): Launched {
+  const inSandbox = options.isolation === "bubblewrap";
+  const workDir = realpathSync(mkdtempSync(join(options.workRoot, `${WORK_DIR_PREFIX}${process.pid}-`)));
+  const flags = [...NODE_FLAGS, ...(options.nodeArgs ?? [])];
+  const { packagesRoot } = options;
+  const command = inSandbox ? sandboxCommand(options, workDir, flags) : plainCommand(flags);
+  const home = inSandbox ? SANDBOX_WORK : workDir;
+  const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
+  const child = spawn(command.file, command.args, {
+    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", ...(inSandbox ? (["pipe"] as const) : [])],
+    cwd: workDir,
+    env: { ...cleanEnvironment(home, path), ...options.env },
+    detached: true,
+  });
+  const pipes = child.stdio as unknown as (Duplex | undefined)[];
+  const info = pipes[INFO_FD];
+  return {
+    child,
+    toExecutor: pipes[3]!,
+    fromExecutor: pipes[4]!,
+    stdout: child.stdout!,
+    stderr: child.stderr!,
+    workDir,
+    folders: [home],
+    sandboxPid: info === undefined ? Promise.resolve(undefined) : readSandboxPid(info),
+    packagesPath: (path) =>
+      inSandbox && packagesRoot !== undefined && path.startsWith(packagesRoot)
+        ? SANDBOX_PACKAGES + path.slice(packagesRoot.length)
+        : path,
+  };
+}
+
+interface Command {
+  file: string;
+  args: string[];
+  nodePath: string;
+}
+
+const MAIN = "worker/executor/child/main";
+
+function plainCommand(flags: readonly string[]): Command {
+  return { file: process.execPath, args: [...flags, codePath(MAIN)], nodePath: process.execPath };
+}
+
+function sandboxCommand(options: LaunchOptions, workDir: string, flags: readonly string[]): Command {
+  const packages = options.packagesRoot === undefined ? [] : [{ from: options.packagesRoot, to: SANDBOX_PACKAGES }];
+  const sandbox = sandboxed({
+    workDir,
+    network: options.network ?? "host",
+    readOnly: [...packages, ...(options.readOnly ?? [])],
+    infoFd: INFO_FD,
+  });
+  const main = join(sandbox.codeRoot, `${MAIN}.${codeExtension}`);
+  return {
+    file: sandbox.command,
+    args: [...sandbox.args, sandbox.nodePath, ...flags, main],
+    nodePath: sandbox.nodePath,
+  };
+}

@@ -1,0 +1,48 @@
+/** Signals an executor with everything it started, and removes what it leaves. */
+import { rm } from "node:fs/promises";
+import type { Launched } from "./launch.ts";
+
+export class ProcessGroup {
+  readonly #pid: number | undefined;
+  #sandboxPid: number | undefined;
+  #gone = false;
+
+  constructor({ child, sandboxPid }: Launched) {
+    this.#pid = child.pid;
+    void sandboxPid.then((pid) => {
+      this.#sandboxPid = pid;
+    });
+  }
+
+  /** Lets user code clean up, where it listens for SIGTERM. In a sandbox the signal goes to what runs inside. */
+  terminate(): void {
+    this.#signal(this.#sandboxPid ?? this.#pid, "SIGTERM");
+  }
+
+  kill(): void {
+    this.#signal(this.#pid, "SIGKILL");
+    if (this.#sandboxPid !== undefined) this.#signal(this.#sandboxPid, "SIGKILL");
+  }
+
+  /** The leader has ended: ends what it left in its group. The number must not be signalled after this. */
+  finish(): void {
+    this.kill();
+    this.#gone = true;
+  }
+
+  #signal(leader: number | undefined, signal: NodeJS.Signals): void {
+    if (leader === undefined || this.#gone) return;
+    try {
+      process.kill(-leader, signal);
+    } catch (error) {
+      // Nothing is left in the group, or only what this account may not signal.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== "ESRCH" && code !== "EPERM") throw error;
+    }
+  }
+}
+
+/** Removes an executor's folder; a process that is still dying may hold it up a little. */
+export async function removeFolder(path: string): Promise<void> {
+  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => undefined);
+}
