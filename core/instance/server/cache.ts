@@ -1,13 +1,16 @@
-import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
+import { chmod, mkdtemp, readdir, rename, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { InstanceError } from "../../errors.ts";
+import { type Lock, tryLock } from "./lock.ts";
 import { compareVersions, isNewEnough, readServerVersion } from "./version.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 const SUFFIX = `-${process.platform}-${process.arch}`;
 const PREFIX = "nats-server-v";
-const WORK_PREFIX = "fetch-";
+const WORK_PREFIX = "fetching-";
+const LOCK_POLL_MS = 100;
 
 /** A nats-server that was asked for its version. */
 export interface Binary {
@@ -42,6 +45,31 @@ export async function findCached(cache: string): Promise<Binary | undefined> {
 }
 
 /**
+ * Let one process at a time fetch: the others wait, then find what the first one brought.
+ * @param onWait called once where another process is at it
+ * @throws InstanceError where the cache cannot be written.
+ */
+export async function withCacheLock<T>(cache: string, onWait: () => void, use: () => Promise<T>): Promise<T> {
+  const path = join(cache, "fetch.lock");
+  let lock: Lock | undefined;
+  try {
+    lock = tryLock(path);
+    if (lock === undefined) onWait();
+    while (lock === undefined) {
+      await delay(LOCK_POLL_MS);
+      lock = tryLock(path);
+    }
+  } catch (cause) {
+    throw notWritable(cache, cause);
+  }
+  try {
+    return await use();
+  } finally {
+    lock.release();
+  }
+}
+
+/**
  * Run `use` with an empty directory inside the cache, removed afterwards.
  * @throws InstanceError where the cache cannot be written.
  */
@@ -56,16 +84,19 @@ export async function withWorkDirectory<T>(cache: string, use: (directory: strin
 
 async function makeWorkDirectory(cache: string): Promise<string> {
   try {
-    await mkdir(cache, { recursive: true });
     await removeAbandoned(cache);
     return await mkdtemp(join(cache, WORK_PREFIX));
   } catch (cause) {
-    throw new InstanceError(
-      `nats-server has to be fetched, and the cache directory ${cache} cannot be written (${(cause as Error).message}). ` +
-        "Set HUMQ_CACHE to a directory you can write, or HUMQ_NATS_SERVER to a nats-server you have.",
-      { cause },
-    );
+    throw notWritable(cache, cause);
   }
+}
+
+function notWritable(cache: string, cause: unknown): InstanceError {
+  return new InstanceError(
+    `nats-server has to be fetched, and the cache directory ${cache} cannot be written (${(cause as Error).message}). ` +
+      "Set HUMQ_CACHE to a directory you can write, or HUMQ_NATS_SERVER to a nats-server you have.",
+    { cause },
+  );
 }
 
 /** A process that was killed in the middle of a fetch leaves its work directory behind. */

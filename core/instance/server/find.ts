@@ -1,6 +1,13 @@
 import { delimiter, join, resolve } from "node:path";
 import { InstanceError } from "../../errors.ts";
-import { type Binary, cacheDirectory, findCached, installIntoCache, withWorkDirectory } from "./cache.ts";
+import {
+  type Binary,
+  cacheDirectory,
+  findCached,
+  installIntoCache,
+  withCacheLock,
+  withWorkDirectory,
+} from "./cache.ts";
 import { fetchDebianPackage } from "./debian.ts";
 import { buildWithGo } from "./go.ts";
 import { fetchRelease, RELEASES_URL } from "./release.ts";
@@ -52,6 +59,18 @@ export async function findNatsServer(options: FindServerOptions = {}): Promise<F
   const cached = await findCached(cache);
   if (cached !== undefined) return { ...cached, source: "cache" };
 
+  const say = options.onProgress ?? (() => {});
+  return await withCacheLock(
+    cache,
+    () => say("Waiting for another humq that is fetching nats-server"),
+    async () => {
+      const brought = await findCached(cache);
+      return brought === undefined ? await fetchIntoCache(cache, options, rejected) : { ...brought, source: "cache" };
+    },
+  );
+}
+
+async function fetchIntoCache(cache: string, options: FindServerOptions, rejected: string[]): Promise<FoundServer> {
   for (const way of options.ways ?? FETCH_WAYS) {
     try {
       const binary = await withWorkDirectory(cache, async (directory) =>
