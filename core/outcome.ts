@@ -7,6 +7,10 @@
  */
 import { bytes as bytesField, recordType, text, u32, u64 } from "./trust/record.ts";
 
+/** How a call ended that did not succeed; `failed` where its function threw. */
+export const ERROR_STATES = ["failed", "killed", "lost", "refused"] as const;
+export type ErrorState = (typeof ERROR_STATES)[number];
+
 /** Bookkeeping of one run, known only to those who can open the outcome. */
 export interface OutcomeMeta {
   /** When the call began, by the worker's clock, in milliseconds since 1970. */
@@ -15,10 +19,10 @@ export interface OutcomeMeta {
   durationMs: number;
   /** The process's peak resident memory, where it was measured (calls of 50 ms and more). */
   peakMemoryBytes?: number;
-  /** Of an error: the state that its call is in, where that is not `failed`. */
-  state?: "killed" | "lost";
   /** Name of the worker that ran it. */
   worker?: string;
+  /** Of an error: how the call ended. Default `failed`. */
+  state?: ErrorState;
 }
 
 /** A value that lies elsewhere, in parts. */
@@ -39,8 +43,8 @@ const outcome = recordType<{
   startedMs: number;
   durationUs: number;
   peakMemoryBytes: number;
-  state: string;
   worker: string;
+  state: string;
   parts: number;
   bytes: number;
   value: Uint8Array;
@@ -48,12 +52,16 @@ const outcome = recordType<{
   startedMs: u64,
   durationUs: u64,
   peakMemoryBytes: u64,
-  state: text,
   worker: text,
+  state: text,
   parts: u32,
   bytes: u64,
   value: bytesField,
 });
+
+function isErrorState(state: string): state is ErrorState {
+  return (ERROR_STATES as readonly string[]).includes(state);
+}
 
 const NO_VALUE = new Uint8Array();
 
@@ -64,8 +72,8 @@ export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValu
     startedMs: Math.max(0, Math.round(meta.startedMs)),
     durationUs: Math.max(0, Math.round(meta.durationMs * 1000)),
     peakMemoryBytes: meta.peakMemoryBytes ?? 0,
-    state: meta.state ?? "",
     worker: (meta.worker ?? "").toWellFormed(),
+    state: meta.state ?? "",
     parts: inline ? 0 : value.parts,
     bytes: inline ? value.length : value.bytes,
     value: inline ? value : NO_VALUE,
@@ -74,14 +82,14 @@ export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValu
 
 /** @throws DecodeError where the bytes are no outcome */
 export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
-  const { startedMs, durationUs, peakMemoryBytes, state, worker, parts, bytes, value } = outcome.decode(plaintext);
+  const { startedMs, durationUs, peakMemoryBytes, worker, state, parts, bytes, value } = outcome.decode(plaintext);
   return {
     meta: {
       startedMs,
       durationMs: durationUs / 1000,
       ...(peakMemoryBytes > 0 && { peakMemoryBytes }),
-      ...((state === "killed" || state === "lost") && { state }),
       ...(worker !== "" && { worker }),
+      ...(isErrorState(state) && { state }),
     },
     value,
     ...(parts > 0 && { spilled: { parts, bytes } }),

@@ -1,7 +1,8 @@
 /** The worker's end of one executor. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
+import { sendParts } from "./argument-parts.ts";
+import { Channel } from "./channel.ts";
 import { endCause } from "./end-cause.ts";
 import {
   type EndCause,
@@ -17,7 +18,8 @@ import { type HeldJob, JobTable } from "./job-table.ts";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { OutputRouter } from "./output-router.ts";
 import { ProcessGroup, removeFolder } from "./process-group.ts";
-import { encodeFrame, FrameReader, type Message, type MessageBody, type MessageKind } from "./protocol.ts";
+import type { Message, MessageBody } from "./protocol.ts";
+import { afterNextPoll, within } from "./timing.ts";
 
 export interface ExecutorOptions extends LaunchOptions {
   /** Sealed outcomes above this go in parts. Default 256 KiB. */
@@ -35,25 +37,7 @@ const CLOSED_GRACE_MS = 1_000;
 /** Default time between SIGTERM and SIGKILL. */
 const STOP_GRACE_MS = 1_000;
 /** Outcomes are held to 64 KiB and one more, parts are smaller. */
-const MAX_FRAME_SLACK_BYTES = 256 * 1024;
-
-/**
- * Everything that was written before what has just been read is read as well: what the event loop finds ready in
- * its next poll includes it.
- */
-async function afterNextPoll(): Promise<void> {
-  await turn();
-  await turn();
-}
-
-/** Whether the event comes within so many milliseconds. */
-async function within(event: Promise<unknown>, ms: number): Promise<boolean> {
-  const over = new AbortController();
-  const timeout = sleep(ms, false, { signal: over.signal }).catch(() => false);
-  const came = await Promise.race([event.then(() => true), timeout]);
-  over.abort();
-  return came;
-}
+const FRAME_SLACK_BYTES = 256 * 1024;
 
 export class Executor<J extends Job = Job> {
   /** Resolves when the process has ended and all of its jobs have an end. */
@@ -63,7 +47,7 @@ export class Executor<J extends Job = Job> {
   readonly #handlers: JobHandlers<J>;
   readonly #table: JobTable<J>;
   readonly #output: OutputRouter<J>;
-  readonly #frameLimit: number;
+  readonly #channel: Channel;
   readonly #codes = new Set<string>();
   readonly #tags = new Set<string>();
   #unsent: HeldJob<J>[] = [];
@@ -88,17 +72,17 @@ export class Executor<J extends Job = Job> {
     const inlineLimitBytes = options.inlineLimitBytes ?? INLINE_LIMIT_BYTES;
     const outputLimitBytes = options.outputLimitBytes ?? OUTPUT_LIMIT_BYTES;
     this.#handlers = handlers;
-    this.#frameLimit = Math.max(inlineLimitBytes, PART_BYTES) + MAX_FRAME_SLACK_BYTES;
     this.#table = new JobTable((held) => this.#startJob(held));
     this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes);
     this.#launched = launch(options);
+    this.#channel = new Channel(this.#launched, Math.max(inlineLimitBytes, PART_BYTES) + FRAME_SLACK_BYTES);
     this.#group = new ProcessGroup(this.#launched);
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
     this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
     // A pipe that breaks is the end of the process, which `ended` reports.
     for (const pipe of this.#launched.child.stdio) pipe?.on("error", () => undefined);
     this.ended = this.#watch();
-    this.#send("start", {
+    this.#channel.send("start", {
       inlineLimitBytes,
       outputLimitBytes,
       marker,
@@ -138,10 +122,10 @@ export class Executor<J extends Job = Job> {
     if (this.#tags.has(tagId)) return;
     if (!this.#codes.has(codeId)) {
       const seenDir = packagesDir === undefined ? "" : this.#launched.packagesPath(packagesDir);
-      this.#send("code", { codeId, code, packagesDir: seenDir });
+      this.#channel.send("code", { codeId, code, packagesDir: seenDir });
       this.#codes.add(codeId);
     }
-    this.#send("tag", { tagId, codeId, tagKey, rootKey, user, tag });
+    this.#channel.send("tag", { tagId, codeId, tagKey, rootKey, user, tag });
     this.#tags.add(tagId);
   }
 
@@ -149,7 +133,7 @@ export class Executor<J extends Job = Job> {
   forgetTag(tagId: string, codeId: string | undefined): void {
     if (!this.#tags.delete(tagId)) return;
     const codeIds = codeId !== undefined && this.#codes.delete(codeId) ? [codeId] : [];
-    this.#send("forget", { tagIds: [tagId], codeIds });
+    this.#channel.send("forget", { tagIds: [tagId], codeIds });
   }
 
   /** Runs a job after those it holds. Always resolves; jobs handed over in one tick travel together. */
@@ -174,7 +158,7 @@ export class Executor<J extends Job = Job> {
     const waiting = this.#table.waiting();
     if (head === undefined || waiting.length === 0) return;
     this.#sendJobs();
-    await this.#send("withdraw", { jobs: waiting.map((held) => held.id) });
+    await this.#channel.send("withdraw", { jobs: waiting.map((held) => held.id) });
     await afterNextPoll();
     if (head.nextRead === head.end || head.ended || !this.#reading) return;
     this.#release(waiting.map((held) => held.id));
@@ -203,41 +187,22 @@ export class Executor<J extends Job = Job> {
     this.#handlers.onRunning?.(held.job);
   }
 
-  /** Resolves when the message has left this process, or never will. */
-  #send<K extends MessageKind>(kind: K, body: MessageBody<K>): Promise<void> {
-    const socket = this.#launched.toExecutor;
-    if (socket.destroyed || !socket.writable) return Promise.resolve();
-    socket.cork();
-    const [header, record] = encodeFrame(kind, body);
-    socket.write(header);
-    const written = new Promise<void>((resolve) => socket.write(record, () => resolve()));
-    socket.uncork();
-    return written;
-  }
-
   #sendJobs(): void {
     const jobs = this.#unsent.filter((held) => !held.ended);
     this.#unsent = [];
     if (jobs.length === 0) return;
-    this.#send("run", { jobs: jobs.map((held) => held.frame()) });
-    for (const held of jobs) if (held.job.parts !== undefined) void this.#sendParts(held, held.job.parts);
+    this.#channel.send("run", { jobs: jobs.map((held) => held.frame()) });
+    for (const held of jobs) {
+      const { parts } = held.job;
+      if (parts !== undefined) sendParts(this.#channel, held, parts).catch((error) => this.#giveUp(held, error));
+    }
   }
 
-  async #sendParts(held: HeldJob<J>, parts: NonNullable<Job["parts"]>): Promise<void> {
-    let part = 0;
-    try {
-      for await (const sealed of parts.read()) {
-        if (held.ended) return;
-        if (part === parts.count) throw new Error(`more than the ${parts.count} announced parts came`);
-        await this.#send("part", { job: held.id, part: part++, sealed });
-      }
-      if (part < parts.count) throw new Error(`${part} of ${parts.count} parts came`);
-    } catch (error) {
-      // It waits for parts, so it has not been started.
-      this.#send("withdraw", { jobs: [held.id] });
-      const reason = `the arguments did not come: ${(error as Error).message}`;
-      this.#table.end(held, { state: "returned", outcomes: held.outcomes, reason, error });
-    }
+  /** Its arguments do not come, and it waits for them, so it has not been started. */
+  #giveUp(held: HeldJob<J>, error: unknown): void {
+    this.#channel.send("withdraw", { jobs: [held.id] });
+    const reason = `the arguments did not come: ${(error as Error).message}`;
+    this.#table.end(held, { state: "returned", outcomes: held.outcomes, reason, error });
   }
 
   async #watch(): Promise<EndCause> {
@@ -300,17 +265,14 @@ export class Executor<J extends Job = Job> {
   }
 
   async #read(): Promise<void> {
-    const reader = new FrameReader(this.#frameLimit);
     try {
-      for await (const chunk of this.#launched.fromExecutor) {
-        const messages: Message[] = [];
-        for (const message of reader.push(chunk)) {
-          if (message.kind === "resultPart") await this.#takePart(message.body);
-          else messages.push(message);
-          this.#note(message);
-        }
-        if (messages.length > 0) this.#settleLater(messages);
-      }
+      await this.#channel.read(
+        (part) => this.#takePart(part),
+        (messages) => {
+          for (const message of messages) this.#note(message);
+          this.#settleLater(messages);
+        },
+      );
     } catch (error) {
       if (this.#exited) return;
       this.#fault ??= `the executor sent nonsense: ${(error as Error).message}`;
@@ -367,7 +329,8 @@ export class Executor<J extends Job = Job> {
         return;
       }
       case "withdrawn":
-        return this.#release(message.body.jobs);
+        this.#release(message.body.jobs);
+        return;
       case "retired":
         this.#accepting = false;
         this.#table.endAll(message.body.reason, (head) => ({

@@ -32,6 +32,8 @@ export interface Job {
   count: number;
   /** Index of the first call to run, default `first`: those before it have their outcome. */
   from?: number;
+  /** It took an executor down before, or may have: no other job waits in its executor. Default false. */
+  alone?: boolean;
   generation: number;
   /** Hash of the call message, 32 bytes; every outcome is bound to it. */
   callHash: Uint8Array;

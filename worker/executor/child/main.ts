@@ -31,19 +31,25 @@ function onMessage(message: Message): void {
   if (runner === undefined) throw new Error(`${message.kind} came before start`);
   switch (message.kind) {
     case "code":
-      return addCode(message.body);
+      addCode(message.body);
+      break;
     case "tag":
-      return addTag(message.body);
+      addTag(message.body);
+      break;
     case "forget":
-      return forget(message.body.tagIds, message.body.codeIds);
+      forget(message.body.tagIds, message.body.codeIds);
+      break;
     case "run":
       runner.queue.add(message.body.jobs);
-      return runner.pump();
+      runner.pump();
+      break;
     case "part":
       runner.queue.addPart(message.body.job, message.body.part, message.body.sealed);
-      return runner.pump();
+      runner.pump();
+      break;
     case "withdraw":
-      return send("withdrawn", { jobs: runner.queue.withdraw(message.body.jobs) });
+      send("withdrawn", { jobs: runner.queue.withdraw(message.body.jobs) });
+      break;
     default:
       throw new Error(`${message.kind} is no message to an executor`);
   }
