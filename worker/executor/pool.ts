@@ -1,0 +1,265 @@
+/**
+ * A worker's executors.
+ *
+ * At most `slots` processes, each belonging to one user from its start to its end. A job goes to an idle executor of
+ * its user, else into a free slot, else in the place of another user's idle executor (the one idle longest), else,
+ * if the tag's calls are short, behind a running job of its user; else it waits, in order.
+ */
+import { mkdir } from "node:fs/promises";
+import { ExecutorStartError } from "./errors.ts";
+import { Executor, type ExecutorOptions } from "./executor.ts";
+import type { EndCause, Job, JobEnd, JobHandlers, TagSetup } from "./job.ts";
+import { Pace } from "./pace.ts";
+import { removeStaleFolders } from "./stale-folders.ts";
+import { type Waiting, WaitingLine } from "./waiting-line.ts";
+
+export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot"> {
+  /** Executors at a time. */
+  slots: number;
+  /** The folder with a user's package sets, created where it is missing; see worker/packages. */
+  packagesRootOf?: (user: string) => string;
+}
+
+interface Slot<J extends Job> {
+  readonly user: string;
+  readonly executor: Executor<J>;
+  idleSince: number;
+}
+
+/** After so many executors in a row that did not come up, jobs are not kept waiting for another. */
+const MAX_START_FAILURES = 3;
+/** A job that runs longer than this lets go of those behind it. */
+const STUCK_MS = 200;
+
+export class ExecutorPool<J extends Job = Job> {
+  readonly #options: PoolOptions;
+  readonly #handlers: JobHandlers<J>;
+  readonly #slots = new Set<Slot<J>>();
+  readonly #tags = new Map<string, TagSetup>();
+  readonly #paces = new Map<string, Pace>();
+  readonly #startedAt = new WeakMap<J, number>();
+  readonly #where = new Map<J, Slot<J>>();
+  readonly #ending = new Set<Promise<unknown>>();
+  readonly #waiting = new WaitingLine<J>();
+  readonly #killed = new Map<J, string>();
+  readonly #prepared = new Map<string, Promise<unknown>>();
+  #startFailures = 0;
+  #stuckTimer: NodeJS.Timeout | undefined;
+  #stopping = false;
+
+  private constructor(options: PoolOptions, handlers: JobHandlers<J>) {
+    this.#options = options;
+    this.#handlers = {
+      ...handlers,
+      onRunning: (job) => {
+        this.#startedAt.set(job, performance.now());
+        handlers.onRunning?.(job);
+        const reason = this.#killed.get(job);
+        if (reason !== undefined) this.#where.get(job)?.executor.kill(reason);
+      },
+    };
+  }
+
+  /** Makes `workRoot` if it is missing and removes what dead workers left in it. */
+  static async open<J extends Job>(options: PoolOptions, handlers: JobHandlers<J>): Promise<ExecutorPool<J>> {
+    await mkdir(options.workRoot, { recursive: true, mode: 0o700 });
+    await removeStaleFolders(options.workRoot);
+    return new ExecutorPool(options, handlers);
+  }
+
+  /** Jobs that run or wait. */
+  get load(): number {
+    return this.#where.size + this.#waiting.size;
+  }
+
+  /** Executors that have nothing to do, and slots that have no executor. */
+  get free(): number {
+    return this.#options.slots - [...this.#slots].filter((slot) => slot.executor.load > 0).length;
+  }
+
+  /** Users whose executors are up, one entry an executor. */
+  get users(): string[] {
+    return [...this.#slots].map((slot) => slot.user);
+  }
+
+  addTag(setup: TagSetup): void {
+    this.#tags.set(setup.tagId, setup);
+  }
+
+  /** Forgets a tag's key and code, here and in the executors. Its jobs must have ended. */
+  dropTag(tagId: string): void {
+    const setup = this.#tags.get(tagId);
+    if (setup === undefined) return;
+    this.#tags.delete(tagId);
+    this.#paces.delete(tagId);
+    const shared = [...this.#tags.values()].some(({ codeId, user }) => codeId === setup.codeId && user === setup.user);
+    for (const { executor } of this.#slots) executor.forgetTag(tagId, shared ? undefined : setup.codeId);
+  }
+
+  /** Starts executors for a user in slots that are free, so that a first call need not wait for one. */
+  async prewarm(user: string, count = this.#options.slots): Promise<void> {
+    await this.#preparePackages(user);
+    const have = [...this.#slots].filter((slot) => slot.user === user).length;
+    for (let i = have; i < count && this.#slots.size < this.#options.slots && !this.#stopping; i++)
+      this.#startSlot(user);
+  }
+
+  /**
+   * Runs a job of a tag that was added. A job that comes back unstarted, or a chunk that comes back half done, is
+   * run on, so its end is `done`, `refused` or `crashed`; `returned` only after `stop()` or `kill()`, and with
+   * `error` where reading its `parts` failed.
+   * @throws ExecutorStartError where executors do not come up on this machine
+   */
+  async run(job: J): Promise<JobEnd> {
+    const setup = this.#tags.get(job.tagId);
+    if (setup === undefined) throw new Error(`tag ${job.tagId} was not added to the pool`);
+    if (!this.#prepared.has(setup.user)) await this.#preparePackages(setup.user);
+    return new Promise((resolve, reject) => {
+      if (this.#stopping) return resolve({ state: "returned", outcomes: [], reason: "the worker stops" });
+      this.#waiting.push({ job, setup, outcomes: [], resolve, reject });
+      this.#dispatch();
+    });
+  }
+
+  /**
+   * Ends a job now: a waiting one ends `returned`, a running one `crashed` with cause `killed` and this reason
+   * (its executor is replaced, jobs behind it run elsewhere).
+   */
+  kill(job: J, reason: string): void {
+    const waiting = this.#waiting.remove(job);
+    waiting?.resolve({ state: "returned", outcomes: waiting.outcomes, reason });
+    const executor = this.#where.get(job)?.executor;
+    if (executor === undefined) return;
+    this.#killed.set(job, reason);
+    if (executor.running === job) executor.kill(reason);
+    else void executor.withdraw();
+  }
+
+  /** Hands back what has not been started, ends all executors (SIGTERM, SIGKILL after `graceMs`). */
+  async stop(reason = "the worker stops", graceMs?: number): Promise<void> {
+    this.#stopping = true;
+    clearInterval(this.#stuckTimer);
+    for (const { outcomes, resolve } of this.#waiting.clear()) resolve({ state: "returned", outcomes, reason });
+    await Promise.all([...this.#slots].map((slot) => slot.executor.stop(reason, graceMs)));
+    await Promise.all(this.#ending);
+  }
+
+  /** The folder must be there when an executor starts: it is shown to it then. */
+  async #preparePackages(user: string): Promise<void> {
+    const root = this.#options.packagesRootOf?.(user);
+    const made =
+      this.#prepared.get(user) ?? (root === undefined ? undefined : mkdir(root, { recursive: true, mode: 0o700 }));
+    this.#prepared.set(user, Promise.resolve(made));
+    await made;
+  }
+
+  #dispatch(): void {
+    if (this.#stopping) return;
+    this.#waiting.offer((entry) => {
+      const slot = this.#slotFor(entry.job, entry.setup.user);
+      if (slot !== undefined) this.#assign(slot, entry);
+      return slot !== undefined;
+    });
+  }
+
+  #slotFor(job: J, user: string): Slot<J> | undefined {
+    const slots = [...this.#slots].filter((slot) => slot.executor.accepting);
+    const own = slots.filter((slot) => slot.user === user);
+    const idle = own.find((slot) => slot.executor.load === 0);
+    if (idle !== undefined) return idle;
+    if (this.#slots.size < this.#options.slots) return this.#startSlot(user);
+    const others = slots.filter((slot) => slot.user !== user && slot.executor.load === 0);
+    const oldest = others.sort((a, b) => a.idleSince - b.idleSince)[0];
+    if (oldest !== undefined) {
+      this.#endSlot(oldest);
+      return this.#startSlot(user);
+    }
+    const depth = job.alone === true ? 1 : (this.#paces.get(job.tagId)?.depth ?? 1);
+    const [least] = own.sort((a, b) => a.executor.load - b.executor.load);
+    if (least === undefined || least.executor.load >= depth) return undefined;
+    return least.executor.runningMs < STUCK_MS && least.executor.running?.alone !== true ? least : undefined;
+  }
+
+  #startSlot(user: string): Slot<J> {
+    const { packagesRootOf, slots: _slots, ...options } = this.#options;
+    const packagesRoot = packagesRootOf?.(user);
+    const executor = Executor.start<J>(
+      { ...options, ...(packagesRoot !== undefined && { packagesRoot }) },
+      this.#handlers,
+    );
+    const slot: Slot<J> = { user, executor, idleSince: performance.now() };
+    this.#slots.add(slot);
+    this.#track(executor.ended.then((cause) => this.#slotEnded(slot, cause)));
+    return slot;
+  }
+
+  #endSlot(slot: Slot<J>): void {
+    this.#slots.delete(slot);
+    this.#track(slot.executor.stop("another user needs the slot"));
+  }
+
+  #track(work: Promise<unknown>): void {
+    this.#ending.add(work);
+    void work.finally(() => this.#ending.delete(work));
+  }
+
+  #slotEnded(slot: Slot<J>, cause: EndCause): void {
+    this.#slots.delete(slot);
+    this.#startFailures = cause.kind === "start" ? this.#startFailures + 1 : 0;
+    if (this.#startFailures >= MAX_START_FAILURES) {
+      const error = new ExecutorStartError(`${cause.message} (${this.#startFailures} times in a row)`);
+      for (const { reject } of this.#waiting.clear()) reject(error);
+    }
+    this.#dispatch();
+  }
+
+  #assign(slot: Slot<J>, entry: Waiting<J>): void {
+    const { job, setup, outcomes } = entry;
+    slot.executor.addTag(setup);
+    this.#where.set(job, slot);
+    const from = outcomes.length > 0 ? outcomes.at(-1)!.index + 1 : undefined;
+    // The same object wherever possible: handlers know jobs by identity.
+    if (from !== undefined) job.from = from;
+    void slot.executor.run(job).then((end) => this.#jobEnded(slot, entry, end));
+    this.#watchStuck();
+  }
+
+  #jobEnded(slot: Slot<J>, entry: Waiting<J>, end: JobEnd): void {
+    this.#where.delete(entry.job);
+    const killed = this.#killed.delete(entry.job);
+    if (end.state === "done") this.#startFailures = 0;
+    slot.idleSince = performance.now();
+    this.#notePace(entry.job);
+    const outcomes = [...entry.outcomes, ...end.outcomes];
+    if (end.state === "returned" && end.error === undefined && !killed && !this.#stopping) {
+      this.#waiting.unshift({ ...entry, outcomes });
+    } else {
+      entry.resolve({ ...end, outcomes });
+    }
+    this.#dispatch();
+  }
+
+  #notePace(job: J): void {
+    const startedAt = this.#startedAt.get(job);
+    if (startedAt === undefined) return;
+    let pace = this.#paces.get(job.tagId);
+    if (pace === undefined) {
+      pace = new Pace();
+      this.#paces.set(job.tagId, pace);
+    }
+    pace.note(performance.now() - startedAt);
+  }
+
+  /** While jobs are handed over, looks now and then whether one holds up others. */
+  #watchStuck(): void {
+    this.#stuckTimer ??= setInterval(() => {
+      if (this.#where.size === 0) {
+        clearInterval(this.#stuckTimer);
+        this.#stuckTimer = undefined;
+      }
+      for (const { executor } of this.#slots) {
+        if (executor.load > 1 && executor.runningMs > STUCK_MS) void executor.withdraw();
+      }
+    }, STUCK_MS).unref();
+  }
+}
