@@ -147,7 +147,10 @@ describe("the official release", () => {
     ]);
   }
 
-  async function serve(files: Map<string, Buffer>): Promise<AsyncDisposable & { url: string; asked: string[] }> {
+  async function serve(
+    files: Map<string, Buffer>,
+    pauseMs = 0,
+  ): Promise<AsyncDisposable & { url: string; asked: string[] }> {
     const asked: string[] = [];
     const server: Server = createServer((request, response) => {
       const path = request.url ?? "";
@@ -156,7 +159,8 @@ describe("the official release", () => {
       if (!path.startsWith("/at")) response.writeHead(302, { location: `/at${path}` }).end();
       else {
         const content = files.get(path.slice("/at".length));
-        response.writeHead(content ? 200 : 404).end(content);
+        response.writeHead(content ? 200 : 404).write(content?.subarray(0, 10) ?? "");
+        setTimeout(() => response.end(content?.subarray(10)), pauseMs);
       }
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -166,7 +170,8 @@ describe("the official release", () => {
 
   test("is checked, unpacked and cached; an older one serves where the newest is not there", async () => {
     using directory = temporaryDirectory();
-    await using site = await serve(await publish(directory.path, "2.15.1"));
+    // A body may take longer than a connection may take to come up.
+    await using site = await serve(await publish(directory.path, "2.15.1"), 3_500);
     const options = { env: bareEnvironment(directory.path), ways: ["release" as const], releasesUrl: site.url };
     const [one, two] = await Promise.all([findNatsServer(options), findNatsServer(options)]);
     expect([one.source, two.source].sort()).toEqual(["cache", "release"]);

@@ -36,7 +36,7 @@ function open(url: URL, redirectsLeft: number): Promise<http.IncomingMessage> {
       request.destroy();
       reject(new Error(`${url.host}: ${reason}`));
     };
-    const request = get(url, { timeout: CONNECT_TIMEOUT_MS, headers: { "user-agent": "humq" } }, (response) => {
+    const request = get(url, { headers: { "user-agent": "humq" } }, (response) => {
       const status = response.statusCode ?? 0;
       const target = response.headers.location;
       if (status >= 300 && status < 400 && target !== undefined) {
@@ -54,12 +54,14 @@ function open(url: URL, redirectsLeft: number): Promise<http.IncomingMessage> {
         resolve(response);
       }
     });
+    const connecting = setTimeout(() => fail("no answer in time"), CONNECT_TIMEOUT_MS);
+    const connected = () => clearTimeout(connecting);
+    request.on("close", connected);
     request.on("socket", (socket) => {
-      socket.once(url.protocol === "http:" ? "connect" : "secureConnect", () => {
-        request.setTimeout(STALL_TIMEOUT_MS);
-      });
+      if (request.reusedSocket) connected();
+      else socket.once(url.protocol === "http:" ? "connect" : "secureConnect", connected);
     });
-    request.on("timeout", () => fail("no answer in time"));
+    request.setTimeout(STALL_TIMEOUT_MS, () => fail("no answer in time"));
     request.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
   });
 }
