@@ -1,1 +1,24 @@
-export const x: number = 1;
+/** What users of the library import. */
+export { Client, type Pong } from "./client.ts";
+export {
+  ArchiveError,
+  BrokerError,
+  CaptureError,
+  DecodeError,
+  HumqError,
+  InstanceError,
+  RefusedError,
+  UnsupportedValueError,
+  UsageError,
+} from "./errors.ts";
+export { type GrantOptions, grantAccess, listGrants } from "./instance/grant.ts";
+export { Instance, listInstances } from "./instance/home.ts";
+export { type RequestOptions, requestAccess } from "./instance/join.ts";
+export type { SubmitOptions } from "./options.ts";
+export type { ListedTag } from "./tag/list.ts";
+export type { PullOptions } from "./tag/pull.ts";
+export type { TagStatus } from "./tag/status.ts";
+export { type CallError, Tag, type ToFileOptions } from "./tag/tag.ts";
+export { type AnyFunction, type Call, type Task, type TaskOptions, task } from "./task.ts";
+export type { Grant, Role } from "./trust/grant.ts";
+export { VERSION } from "./version.ts";

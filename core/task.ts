@@ -155,7 +155,10 @@ export function task<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: TaskOptions & { defaults?: never },
 ): Task<A, Awaited<R>>;
-export function task<A extends unknown[], R>(fn: (...args: A) => R, options: TaskOptions): Task<Remaining<A>, Awaited<R>>;
+export function task<A extends unknown[], R>(
+  fn: (...args: A) => R,
+  options: TaskOptions,
+): Task<Remaining<A>, Awaited<R>>;
 export function task<F extends AnyFunction>(fn: F, context: ClassMethodDecoratorContext): F;
 export function task(fn: AnyFunction, second: TaskOptions | ClassMethodDecoratorContext = {}): unknown {
   if (isTask(fn)) return fn;

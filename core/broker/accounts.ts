@@ -94,9 +94,14 @@ function imports(offers: readonly Offer[], account: KeyPair): jwt.Import[] {
 
 function encode(root: Root, name: string, label: string, account: Partial<jwt.Account>): Promise<string> {
   const limits = { ...UNLIMITED, ...account.limits } as jwt.Account["limits"];
-  return jwt.encodeAccount(name, root.account(label), { ...account, ...(limits === undefined ? {} : { limits }) }, {
-    signer: root.operator,
-  });
+  return jwt.encodeAccount(
+    name,
+    root.account(label),
+    { ...account, ...(limits === undefined ? {} : { limits }) },
+    {
+      signer: root.operator,
+    },
+  );
 }
 
 /** Limits that give an account JetStream with a disk quota. */
@@ -124,7 +129,10 @@ export function systemAccountJwt(root: Root): Promise<string> {
 }
 
 export function hubAccountJwt(root: Root): Promise<string> {
-  return encode(root, "hub", accountLabel.hub, { limits: jetStream(2 ** 30, 8), exports: exports(hubOffers) } as Partial<jwt.Account>);
+  return encode(root, "hub", accountLabel.hub, {
+    limits: jetStream(2 ** 30, 8),
+    exports: exports(hubOffers),
+  } as Partial<jwt.Account>);
 }
 
 /** A guest may read one grant, by the nkey it belongs to; it cannot list. */

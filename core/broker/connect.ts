@@ -1,6 +1,7 @@
 /** Connections to an instance's broker. */
-import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
+
 import { encode } from "@nats-io/nkeys";
+import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { BrokerError, HumqError } from "../errors.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
 

@@ -78,8 +78,7 @@ export function expectNone(subject: string): MsgHdrs {
 /** True where the error says that the subject is taken already: the first write won. */
 export function isTaken(error: unknown): boolean {
   return (
-    error instanceof ApiError &&
-    (error.apiCode === ApiCode.wrongLastSequence || error.apiCode === ApiCode.subjectFull)
+    error instanceof ApiError && (error.apiCode === ApiCode.wrongLastSequence || error.apiCode === ApiCode.subjectFull)
   );
 }
 

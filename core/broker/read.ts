@@ -1,5 +1,5 @@
 /** Reading stored messages by direct get (ADR-31): no consumer, no state on the server, any client with the right. */
-import { jetstreamManager, type JetStreamManager, type StoredMsg } from "@nats-io/jetstream";
+import { type JetStreamManager, jetstreamManager, type StoredMsg } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { JETSTREAM_API } from "./names.ts";
 

@@ -1,11 +1,5 @@
 /** Making the streams and buckets of an instance, with every limit said. */
-import {
-  DiscardPolicy,
-  jetstreamManager,
-  RetentionPolicy,
-  StorageType,
-  type StreamConfig,
-} from "@nats-io/jetstream";
+import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import { HUB_STREAMS, shortUser, streamOf } from "./names.ts";
 

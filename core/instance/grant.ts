@@ -6,7 +6,7 @@ import { nearest } from "../suggest.ts";
 import { type Grant, ROLES, type Role } from "../trust/grant.ts";
 import { type AccessRequest, parseRequest } from "../trust/request.ts";
 import { Admin } from "./admin.ts";
-import type { Instance } from "./home.ts";
+import { findInstance } from "./home.ts";
 
 export interface GrantOptions {
   /** Default: submitter. */
@@ -33,7 +33,9 @@ function checkRole(role: string): asserts role is Role {
 function checkNames(name: string, datacenters: readonly string[]): void {
   for (const each of [name, ...datacenters]) {
     if (!isName(each)) {
-      throw new UsageError(`a name has letters, digits, - and _ (at most 63, no - or _ in front), got ${JSON.stringify(each)}`);
+      throw new UsageError(
+        `a name has letters, digits, - and _ (at most 63, no - or _ in front), got ${JSON.stringify(each)}`,
+      );
     }
   }
 }
@@ -50,7 +52,9 @@ function checkFree(name: string, request: AccessRequest, grants: readonly Grant[
       throw new InstanceError(`the name "${name}" is taken by another identity. Choose another name.`);
     }
     if (grant.user !== request.user && shortUser(grant.user) === shortUser(request.user)) {
-      throw new InstanceError(`this request's key begins like that of "${grant.name}". Ask for a request with a new identity.`);
+      throw new InstanceError(
+        `this request's key begins like that of "${grant.name}". Ask for a request with a new identity.`,
+      );
     }
   }
 }
@@ -95,7 +99,12 @@ async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[],
 }
 
 /** With an open {@link Admin}; see {@link grantAccess}. */
-export async function grantWith(admin: Admin, request: string, name: string, options: GrantOptions = {}): Promise<Grant> {
+export async function grantWith(
+  admin: Admin,
+  request: string,
+  name: string,
+  options: GrantOptions = {},
+): Promise<Grant> {
   const role = options.role ?? "submitter";
   checkRole(role);
   const parsed = parseRequest(request);
@@ -139,12 +148,11 @@ export async function grantWith(admin: Admin, request: string, name: string, opt
  *   or the root key is not here
  */
 export async function grantAccess(
-  instance: Instance,
   request: string,
   name: string,
-  options: GrantOptions = {},
+  options: GrantOptions & { instance?: string } = {},
 ): Promise<Grant> {
-  const admin = Admin.open(instance);
+  const admin = Admin.open(findInstance(options.instance));
   try {
     return await grantWith(admin, request, name, options);
   } finally {
@@ -152,9 +160,9 @@ export async function grantAccess(
   }
 }
 
-/** All grants of the instance, each checked against the root key. Needs the root key. */
-export async function listGrants(instance: Instance): Promise<Grant[]> {
-  const admin = Admin.open(instance);
+/** All grants of an instance by name, each checked against the root key. Needs the root key. */
+export async function listGrants(options: { instance?: string } = {}): Promise<Grant[]> {
+  const admin = Admin.open(findInstance(options.instance));
   try {
     return (await admin.grants()).sort((a, b) => a.name.localeCompare(b.name));
   } finally {

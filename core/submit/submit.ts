@@ -68,7 +68,8 @@ class CallUploader {
 
   async add(messages: readonly Message[]): Promise<void> {
     for (const message of messages) {
-      if (this.#waiting.length === BATCH_MESSAGES || this.#bytes + message.data.length > BATCH_BYTES) await this.#flush();
+      if (this.#waiting.length === BATCH_MESSAGES || this.#bytes + message.data.length > BATCH_BYTES)
+        await this.#flush();
       this.#waiting.push(message);
       this.#bytes += message.data.length;
     }
@@ -91,10 +92,20 @@ class CallUploader {
 
 /** Remembers the hash of each call, to which its outcome must be bound. */
 function keepHashes(archive: Archive, page: Page): void {
-  for (const { first, count, hash } of page.calls) archive.putHashes(first, Array.from({ length: count }, () => hash));
+  for (const { first, count, hash } of page.calls)
+    archive.putHashes(
+      first,
+      Array.from({ length: count }, () => hash),
+    );
 }
 
-async function sendCalls(session: Session, tag: TagContext, calls: Recorder, options: CheckedOptions, archive: Archive) {
+async function sendCalls(
+  session: Session,
+  tag: TagContext,
+  calls: Recorder,
+  options: CheckedOptions,
+  archive: Archive,
+) {
   const { nc, identity } = session;
   const messages = Math.ceil(calls.length / options.chunkSize);
   const uploader = new CallUploader(session, messages);

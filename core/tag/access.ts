@@ -22,7 +22,8 @@ export interface TagAccess {
 /** A record must be of this instance, user and tag, whatever key it lies under. */
 function checkOwner(record: { rootKey: Uint8Array; user: string; tag: string }, session: Session, tag: string): void {
   const ours = Buffer.compare(record.rootKey, session.link.rootKey) === 0 && record.user === session.identity.user;
-  if (!ours || record.tag !== tag) throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
+  if (!ours || record.tag !== tag)
+    throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
 }
 
 /**

@@ -128,7 +128,9 @@ export async function pull(access: TagAccess, archive: Archive, options: PullOpt
   checkOptions(options);
   const { closing, manifest } = access;
   if (closing === undefined) {
-    throw new InstanceError(`${manifest.tag} was not submitted to its end: it has no closing record, so its calls do not run`);
+    throw new InstanceError(
+      `${manifest.tag} was not submitted to its end: it has no closing record, so its calls do not run`,
+    );
   }
   const length = closing.calls;
   const wanted = options.subset === undefined ? undefined : checkSubset(options.subset, length);

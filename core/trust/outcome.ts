@@ -27,6 +27,7 @@ export function encodeOutcomeMessage(message: OutcomeMessage): Uint8Array {
 /** @throws DecodeError where the bytes are not an outcome */
 export function decodeOutcomeMessage(encoded: Uint8Array): OutcomeMessage {
   const message = outcomeMessage.decode(encoded);
-  if (!/^[A-Za-z0-9-]{0,80}$/.test(message.partsId)) throw new DecodeError("an outcome names its parts in no proper way");
+  if (!/^[A-Za-z0-9-]{0,80}$/.test(message.partsId))
+    throw new DecodeError("an outcome names its parts in no proper way");
   return message;
 }

@@ -1,0 +1,54 @@
+/** A tag that this worker is pulling from, and how much of it to hold. */
+import type { RunnableTag } from "./tag.ts";
+
+/** Work that a worker holds ahead, per slot: short calls are fast, long ones are never hoarded. */
+export const AHEAD_MS = 500;
+/** Messages that a worker holds of one tag at most. */
+const HOLD_MOST = 2000;
+/** Weight of the newest message in the running average of how long one takes. */
+const NEWEST_WEIGHT = 0.2;
+
+export class ActiveTag {
+  readonly runnable: RunnableTag;
+  /** Messages in this worker's hands. */
+  held = 0;
+  /** How long a message occupies a slot, in milliseconds; undefined before the first has ended. */
+  averageMs: number | undefined;
+  /** No pull before this, on the clock of `performance.now()`. */
+  restUntilMs = 0;
+
+  constructor(runnable: RunnableTag) {
+    this.runnable = runnable;
+  }
+
+  /** Slots that one message occupies. */
+  get weight(): number {
+    return this.runnable.options.cpus;
+  }
+
+  /** How many messages to hold on `slots` slots. */
+  target(slots: number): number {
+    const { concurrency, cpus } = this.runnable.options;
+    const running = Math.floor(slots / cpus);
+    // What is held ahead counts against the tag's limit, so a limited tag is not held ahead at all.
+    if (concurrency > 0 || cpus > 1 || this.averageMs === undefined) return running;
+    const ahead = Math.ceil((running * AHEAD_MS) / Math.max(this.averageMs, 0.01));
+    return Math.min(HOLD_MOST, Math.max(running, ahead));
+  }
+
+  /** How many messages to ask for now; 0 while it holds at least half of what it may. */
+  want(slots: number): number {
+    const target = this.target(slots);
+    return this.held * 2 > target || this.held >= target ? 0 : target - this.held;
+  }
+
+  /** Milliseconds of slot time that it holds. */
+  get heldMs(): number {
+    return this.held * this.weight * (this.averageMs ?? AHEAD_MS);
+  }
+
+  ended(tookMs: number): void {
+    this.averageMs =
+      this.averageMs === undefined ? tookMs : this.averageMs * (1 - NEWEST_WEIGHT) + tookMs * NEWEST_WEIGHT;
+  }
+}

@@ -1,0 +1,113 @@
+/** Finding tags to run: all that are stored, then live hints of new ones. */
+import type { Subscription } from "@nats-io/transport-node";
+import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
+import { StreamReader } from "../core/broker/read.ts";
+import { DecodeError, RefusedError } from "../core/errors.ts";
+import type { Session } from "../core/instance/session.ts";
+import type { Grant } from "../core/trust/grant.ts";
+import { GrantBook } from "./grants.ts";
+import type { Log } from "./log.ts";
+import { type RunnableTag, readTag } from "./tag.ts";
+
+/** Live hints can be lost: everything is looked through again now and then. */
+const SWEEP_MS = 60_000;
+
+export interface DiscoveryHooks {
+  /** Whether calls of this user may run here at all. */
+  mayServe(grant: Grant): boolean;
+  /** True where the tag is being worked on already, or was finished. */
+  knows(tag: string): boolean;
+  /** Something new was heard of a tag: look at it again. */
+  onHint(tag: string): void;
+  onTag(tag: RunnableTag): void;
+}
+
+export class Discovery {
+  readonly #session: Session;
+  readonly #datacenter: string;
+  readonly #reader: StreamReader;
+  readonly #log: Log;
+  readonly #hooks: DiscoveryHooks;
+  readonly #refused = new Set<string>();
+  #grants: GrantBook | undefined;
+  #live: Subscription | undefined;
+  #sweep: NodeJS.Timeout | undefined;
+  #sweeping = false;
+
+  private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, hooks: DiscoveryHooks) {
+    this.#session = session;
+    this.#datacenter = datacenter;
+    this.#reader = reader;
+    this.#log = log;
+    this.#hooks = hooks;
+  }
+
+  static async open(session: Session, datacenter: string, log: Log, hooks: DiscoveryHooks): Promise<Discovery> {
+    const reader = await StreamReader.open(session.nc, IMPORTED_API);
+    const discovery = new Discovery(session, datacenter, reader, log, hooks);
+    discovery.#live = session.nc.subscribe(subjectOf.close("*", "*"), {
+      callback: (_error, message) => void discovery.#hint(message.subject),
+    });
+    discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
+    discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);
+    return discovery;
+  }
+
+  /** Looks through the stored tags of all users; also after a reconnect, when hints were missed. */
+  async sweep(): Promise<void> {
+    if (this.#sweeping || this.#grants === undefined) return;
+    this.#sweeping = true;
+    try {
+      for (const grant of this.#grants.all()) await this.#scan(grant);
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  async #scan(grant: Grant): Promise<void> {
+    const u = shortUser(grant.user);
+    if (!this.#hooks.mayServe(grant)) return;
+    try {
+      for await (const stored of this.#reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
+        const { tag } = parseTagSubject(stored.subject);
+        if (!this.#hooks.knows(tag)) await this.#consider(u, tag);
+      }
+    } catch (error) {
+      this.#log.warn(`could not look through the tags of ${grant.name}: ${(error as Error).message}`);
+    }
+  }
+
+  async #hint(subject: string): Promise<void> {
+    const { u, tag } = parseTagSubject(subject);
+    this.#hooks.onHint(tag);
+    if (!this.#hooks.knows(tag)) await this.#consider(u, tag);
+  }
+
+  async #consider(u: string, tag: string): Promise<void> {
+    const grant = this.#grants?.valid(u);
+    if (grant === undefined || this.#refused.has(tag)) return;
+    if (!this.#hooks.mayServe(grant)) {
+      this.#refused.add(tag);
+      this.#log.warn(
+        `not running ${tag} by ${grant.name}: without bubblewrap this worker runs only its owner's calls (or start it with --unsafe)`,
+      );
+      return;
+    }
+    try {
+      const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag);
+      if (runnable !== undefined) this.#hooks.onTag(runnable);
+    } catch (error) {
+      const permanent = error instanceof RefusedError || error instanceof DecodeError;
+      if (permanent) this.#refused.add(tag);
+      this.#log.warn(
+        `${permanent ? "refused" : "could not read"} ${tag} by ${grant.name}: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweep);
+    this.#live?.unsubscribe();
+    this.#grants?.close();
+  }
+}

@@ -1,0 +1,161 @@
+/** The work loop: picks a tag, pulls what its slots can use, hands it on, and rests when there is nothing. */
+import type { ActiveTag } from "./active.ts";
+import { AHEAD_MS } from "./active.ts";
+import { Fairness } from "./fairness.ts";
+import type { Log } from "./log.ts";
+import type { Delivery, Puller } from "./pull.ts";
+
+/** Rest of a tag whose calls are all in workers' hands: one of those workers may vanish. */
+const WATCH_MS = 2_000;
+/** Rest of a tag that has calls which the server does not give out now (its concurrency limit). */
+const BLOCKED_MS = 250;
+const PAUSED_MS = 5_000;
+const BROKER_TROUBLE_MS = 1_000;
+
+export class Feeder {
+  readonly #puller: Puller;
+  readonly #slots: number;
+  readonly #log: Log;
+  readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
+  readonly #finished: (tag: ActiveTag) => void;
+  readonly #fairness = new Fairness();
+  readonly #tags = new Map<string, ActiveTag>();
+  #stopped = false;
+  #wake: () => void = () => undefined;
+
+  /**
+   * @param take gets each pulled message
+   * @param finished hears of a tag that has nothing left to run
+   */
+  constructor(
+    puller: Puller,
+    slots: number,
+    log: Log,
+    take: (tag: ActiveTag, delivery: Delivery) => void,
+    finished: (tag: ActiveTag) => void,
+  ) {
+    this.#puller = puller;
+    this.#slots = slots;
+    this.#log = log;
+    this.#take = take;
+    this.#finished = finished;
+  }
+
+  get tags(): readonly ActiveTag[] {
+    return [...this.#tags.values()];
+  }
+
+  add(tag: ActiveTag): void {
+    this.#tags.set(tag.runnable.tag, tag);
+    this.#fairness.join(tag.runnable.u);
+    this.#wake();
+  }
+
+  /** The tag, where it is known here; its rest ends, since something new was heard of it. */
+  rouse(name: string): ActiveTag | undefined {
+    const tag = this.#tags.get(name);
+    if (tag !== undefined) tag.restUntilMs = 0;
+    this.#wake();
+    return tag;
+  }
+
+  #remove(tag: ActiveTag): void {
+    const { u, tag: name } = tag.runnable;
+    this.#tags.delete(name);
+    if (!this.tags.some((other) => other.runnable.u === u)) this.#fairness.leave(u);
+    this.#finished(tag);
+  }
+
+  /** A message has ended. */
+  ended(tag: ActiveTag, tookMs: number): void {
+    tag.held--;
+    tag.ended(tookMs);
+    this.#fairness.served(tag.runnable.u, tookMs * tag.weight);
+    if (tag.want(this.#slots) > 0) this.#wake();
+  }
+
+  /** Whether a message of this weight may be held as well. */
+  #hasRoom(weight: number): boolean {
+    const tags = this.tags;
+    const heavy = weight > 1 || tags.some((tag) => tag.held > 0 && tag.weight > 1);
+    if (heavy) return tags.reduce((sum, tag) => sum + tag.held * tag.weight, 0) + weight <= this.#slots;
+    return (
+      tags.reduce((sum, tag) => sum + tag.held, 0) < this.#slots ||
+      tags.reduce((sum, tag) => sum + tag.heldMs, 0) < this.#slots * AHEAD_MS
+    );
+  }
+
+  #next(): ActiveTag | undefined {
+    const now = performance.now();
+    const ready = this.tags.filter(
+      (tag) => tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#hasRoom(tag.weight),
+    );
+    return this.#fairness.first(ready);
+  }
+
+  /** Waits until something is heard, or the first rest ends. */
+  async #rest(): Promise<void> {
+    const now = performance.now();
+    const rests = this.tags.map((tag) => tag.restUntilMs - now).filter((restMs) => restMs > 0);
+    const waitMs = Math.min(...rests, 60_000);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, waitMs);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    this.#wake = () => undefined;
+  }
+
+  /** Nothing came: is the tag finished, or is there something to wait for? */
+  async #look(tag: ActiveTag): Promise<void> {
+    const { u, tag: name } = tag.runnable;
+    const queue = await this.#puller.info(u, name);
+    if (queue === undefined || (queue.pending === 0 && queue.running === 0)) {
+      if (tag.held === 0) this.#remove(tag);
+      else tag.restUntilMs = performance.now() + WATCH_MS;
+      return;
+    }
+    const restMs = queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : WATCH_MS;
+    tag.restUntilMs = performance.now() + restMs;
+  }
+
+  async #feed(tag: ActiveTag): Promise<void> {
+    const { u, tag: name } = tag.runnable;
+    const want = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
+    const deliveries = await this.#puller.pull(u, name, want);
+    for (const delivery of deliveries) {
+      if (this.#stopped) {
+        delivery.release();
+        continue;
+      }
+      tag.held++;
+      this.#take(tag, delivery);
+    }
+    if (deliveries.length === 0) await this.#look(tag);
+  }
+
+  /** Works until {@link stop}. */
+  async run(): Promise<void> {
+    while (!this.#stopped) {
+      const tag = this.#next();
+      if (tag === undefined) {
+        await this.#rest();
+        continue;
+      }
+      try {
+        await this.#feed(tag);
+      } catch (error) {
+        if (this.#stopped) return;
+        this.#log.warn(`${tag.runnable.tag}: ${(error as Error).message}`);
+        tag.restUntilMs = performance.now() + BROKER_TROUBLE_MS;
+      }
+    }
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#wake();
+  }
+}

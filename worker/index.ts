@@ -1,0 +1,2 @@
+export { type Log, silentLog, stderrLog } from "./log.ts";
+export { Worker, type WorkerOptions } from "./worker.ts";

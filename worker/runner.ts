@@ -1,0 +1,280 @@
+/** From a pulled message to stored outcomes: check, run, store, and only then acknowledge. */
+import { randomBytes } from "node:crypto";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { Lanes } from "../core/broker/lanes.ts";
+import { streamOf, subjectOf } from "../core/broker/names.ts";
+import { publish } from "../core/broker/publish.ts";
+import type { StreamReader } from "../core/broker/read.ts";
+import { DecodeError, HumqError, RefusedError } from "../core/errors.ts";
+import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
+import type { VerifiedCall } from "../core/trust/call.ts";
+import { leafHash } from "../core/trust/merkle.ts";
+import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
+import { SealKind, seal } from "../core/trust/seal.ts";
+import { encodeError } from "../core/values/index.ts";
+import type { ActiveTag } from "./active.ts";
+import type { EndCause, Job, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
+import type { ExecutorPool } from "./executor/pool.ts";
+import type { Log } from "./log.ts";
+import { OutcomeWriter } from "./outcomes.ts";
+import type { Delivery } from "./pull.ts";
+
+/** Parts of a large result that are on their way to the broker at once. */
+const PARTS_AT_ONCE = 8;
+
+/** How long storing may still take when the worker stops. */
+const SETTLE_MS = 5_000;
+
+/** A message on its way through an executor. */
+export interface CallJob extends Job {
+  tag: ActiveTag;
+  /** Writes of outcomes that are under way. */
+  writes: Promise<void>[];
+  /** Large results under way, by index: how their parts are named and sent. */
+  spills: Map<number, { id: string; lanes: Lanes }>;
+  startedMs: number;
+}
+
+export interface RunnerOptions {
+  nc: NatsConnection;
+  reader: StreamReader;
+  datacenter: string;
+  worker: string;
+  log: Log;
+  /** Opens the tag's code and packages, once. */
+  setupOf(tag: ActiveTag): Promise<TagSetup>;
+  /** A message has ended, whichever way. */
+  onEnded(tag: ActiveTag, tookMs: number): void;
+}
+
+/** Why a call has no outcome of its own making, for its submitter. */
+class CallRefused extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("call-refused", message, options);
+  }
+}
+
+class CallFailed extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("call-failed", message, options);
+  }
+}
+
+export class Runner {
+  readonly #options: RunnerOptions;
+  readonly #writers = new Map<string, OutcomeWriter>();
+  readonly #held = new Map<Delivery, Promise<void>>();
+  #pool: ExecutorPool<CallJob> | undefined;
+  #stopping = false;
+
+  constructor(options: RunnerOptions) {
+    this.#options = options;
+  }
+
+  /** The pool tells the runner of its jobs, so it is made after it. */
+  use(pool: ExecutorPool<CallJob>): void {
+    this.#pool = pool;
+  }
+
+  /** Messages in hand. */
+  get held(): number {
+    return this.#held.size;
+  }
+
+  /** Tells the broker that all messages in hand are still being worked on. */
+  keepAll(): void {
+    for (const delivery of this.#held.keys()) delivery.keep();
+  }
+
+  #writer(u: string): OutcomeWriter {
+    let writer = this.#writers.get(u);
+    if (writer === undefined) {
+      const { nc, datacenter, log } = this.#options;
+      writer = new OutcomeWriter(nc, u, datacenter, log);
+      this.#writers.set(u, writer);
+    }
+    return writer;
+  }
+
+  /** Works a message to its end: what goes wrong becomes the call's outcome, or it is handed back. */
+  take(tag: ActiveTag, delivery: Delivery): void {
+    this.#held.set(delivery, this.#run(tag, delivery));
+  }
+
+  async #run(tag: ActiveTag, delivery: Delivery): Promise<void> {
+    const receivedMs = performance.now();
+    let job: CallJob | undefined;
+    try {
+      const call = tag.runnable.verifier.open(delivery.data, delivery.index);
+      job = this.#jobOf(tag, call);
+      if (await this.#work(job)) delivery.ack();
+      else delivery.release();
+    } catch (error) {
+      await this.#refuse(tag, delivery, error);
+    } finally {
+      this.#held.delete(delivery);
+      this.#options.onEnded(tag, performance.now() - (job?.startedMs ?? receivedMs));
+    }
+  }
+
+  #jobOf(tag: ActiveTag, call: VerifiedCall): CallJob {
+    const { u, tag: name } = tag.runnable;
+    const { reader } = this.#options;
+    const { first, count, generation, parts } = call;
+    const read = async function* (): AsyncGenerator<Uint8Array> {
+      let left = parts;
+      for await (const stored of reader.all(streamOf.arguments(u), subjectOf.argumentPart(u, name, String(first)))) {
+        yield stored.data;
+        if (--left === 0) return;
+      }
+    };
+    return {
+      tagId: name,
+      first,
+      count,
+      generation,
+      callHash: call.hash,
+      ...(parts === 0 ? { sealed: call.sealed } : { parts: { count: parts, read } }),
+      tag,
+      writes: [],
+      spills: new Map(),
+      startedMs: performance.now(),
+    };
+  }
+
+  /** @returns whether every call has its outcome stored; false where the message is to be handed back */
+  async #work(job: CallJob): Promise<boolean> {
+    const pool = this.#pool;
+    if (pool === undefined) return false;
+    try {
+      pool.addTag(await this.#options.setupOf(job.tag));
+    } catch (error) {
+      if (this.#stopping) return false;
+      this.#storeErrors(job, job.first, error, error instanceof RefusedError ? "refused" : "failed");
+      await Promise.all(job.writes);
+      return true;
+    }
+    for (;;) {
+      job.startedMs = performance.now();
+      const end = await pool.run(job);
+      const next = this.#settle(job, end);
+      if (next === "returned") return false;
+      if (next === "ended") break;
+      job.from = next;
+    }
+    await Promise.all(job.writes);
+    return true;
+  }
+
+  /** Stores what a job's end says beyond its outcomes; a number: the call to go on from. */
+  #settle(job: CallJob, end: JobEnd): "ended" | "returned" | number {
+    const { state } = end;
+    switch (state) {
+      case "done":
+        return "ended";
+      case "refused":
+        this.#storeErrors(job, job.first, new CallRefused(end.reason), "refused");
+        return "ended";
+      case "crashed":
+        // An executor that ended because the worker stops says nothing about the call.
+        if (this.#stopping) return "returned";
+        this.#storeError(job, end.index, new CallFailed(crashMessage(end.cause)), "failed");
+        return end.index + 1 < job.first + job.count ? end.index + 1 : "ended";
+      case "returned":
+        if (this.#stopping || end.error === undefined) return "returned";
+        this.#storeErrors(
+          job,
+          job.from ?? job.first,
+          end.error,
+          end.error instanceof RefusedError ? "refused" : "failed",
+        );
+        return "ended";
+      default: {
+        const never: never = state;
+        throw new Error(`a job ended ${String(never)}`);
+      }
+    }
+  }
+
+  #storeErrors(job: CallJob, from: number, error: unknown, state: ErrorState): void {
+    for (let index = from; index < job.first + job.count; index++) this.#storeError(job, index, error, state);
+  }
+
+  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState): void {
+    const { runnable } = job.tag;
+    const { rootKey, user, tag } = runnable.manifest;
+    const { generation, callHash } = job;
+    const meta = { startedMs: Date.now(), durationMs: 0, worker: this.#options.worker, state };
+    const plaintext = encodeOutcome(meta, encodeError(error));
+    const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
+    this.#store(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
+  }
+
+  #store(job: CallJob, outcome: Outcome): void {
+    const { u, tag } = job.tag.runnable;
+    const { generation, callHash } = job;
+    const { index, kind, sealed } = outcome;
+    const spill = job.spills.get(index);
+    const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
+    const write = () => this.#writer(u).write(tag, index, kind, data);
+    job.writes.push(spill === undefined ? write() : spill.lanes.done().then(write));
+  }
+
+  /** For the pool: a call came to its outcome. */
+  onOutcome(job: CallJob, outcome: Outcome): void {
+    this.#store(job, outcome);
+  }
+
+  /** For the pool: a part of a large result. Resolves when the next may come. */
+  async onResultPart(job: CallJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
+    const { nc, datacenter } = this.#options;
+    const { u, tag } = job.tag.runnable;
+    let spill = job.spills.get(index);
+    if (part === 0 || spill === undefined) {
+      // A call that runs again names its parts anew, so two runs never mix.
+      spill = { id: `${index}-${randomBytes(8).toString("hex")}`, lanes: new Lanes(PARTS_AT_ONCE) };
+      job.spills.set(index, spill);
+    }
+    const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
+    await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
+  }
+
+  /** A message that is not what the submitter signed is never run; its submitter is told. */
+  async #refuse(tag: ActiveTag, delivery: Delivery, error: unknown): Promise<void> {
+    const { log } = this.#options;
+    const { runnable } = tag;
+    const message = (error as Error).message;
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) {
+      log.warn(`call ${delivery.index} of ${runnable.tag} is handed back: ${message}`);
+      delivery.release();
+      return;
+    }
+    log.warn(`refused call ${delivery.index} of ${runnable.tag} by ${runnable.grant.name}: ${message}`);
+    const call = { first: delivery.index, count: 1, generation: 0, parts: 0, sealed: delivery.data };
+    const job = this.#jobOf(tag, { ...call, hash: leafHash(delivery.data) });
+    this.#storeError(job, delivery.index, new CallRefused(message), "refused");
+    await Promise.all(job.writes);
+    delivery.ack();
+  }
+
+  /** From now on nothing new is started, and what is not stored is handed back. */
+  stop(): void {
+    this.#stopping = true;
+  }
+
+  /** Resolves when every message in hand has ended, or after a while. */
+  async settled(): Promise<void> {
+    const timeout = new Promise<void>((resolve) => setTimeout(resolve, SETTLE_MS).unref());
+    await Promise.race([Promise.all(this.#held.values()), timeout]);
+  }
+
+  /** Gives up what is not stored. */
+  close(): void {
+    for (const writer of this.#writers.values()) writer.close();
+  }
+}
+
+function crashMessage(cause: EndCause): string {
+  const said = cause.stderr.trim();
+  return said === "" ? cause.message : `${cause.message}. The last it wrote to stderr:\n${said}`;
+}

@@ -1,0 +1,26 @@
+/** What executors need to know of a tag: its code and the folder of its packages. */
+import type { CodeCache } from "./code.ts";
+import type { TagSetup } from "./executor/job.ts";
+import type { Isolation } from "./isolation/isolation.ts";
+import { installPackages } from "./packages/index.ts";
+import type { RunnableTag } from "./tag.ts";
+
+/** @throws where the code is not the signed one, or a package cannot be installed: then no call of the tag can run */
+export async function prepareTag(
+  tag: RunnableTag,
+  codes: CodeCache,
+  options: { packagesCache: string; isolation: Isolation },
+): Promise<TagSetup> {
+  const { manifest, tagKey, options: tagOptions } = tag;
+  const { rootKey, user } = manifest;
+  const code = await codes.get(tag);
+  const setup = { tagId: tag.tag, codeId: manifest.code.name, code, tagKey, rootKey, user, tag: tag.tag };
+  const { packages } = tagOptions;
+  if (packages.length === 0) return setup;
+  const packagesDir = await installPackages(packages, {
+    cacheDir: options.packagesCache,
+    user,
+    isolation: options.isolation,
+  });
+  return { ...setup, packagesDir };
+}

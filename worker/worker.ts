@@ -1,0 +1,264 @@
+/** A worker: finds tags, pulls their calls, runs them on its slots, stores what comes out. */
+import { randomBytes } from "node:crypto";
+import { availableParallelism, hostname, tmpdir } from "node:os";
+import { join } from "node:path";
+import { IMPORTED_API } from "../core/broker/names.ts";
+import { ACK_WAIT_MS } from "../core/broker/queue.ts";
+import { StreamReader } from "../core/broker/read.ts";
+import { InstanceError, UsageError } from "../core/errors.ts";
+import { findInstance, type Instance } from "../core/instance/home.ts";
+import { openSession, type Session } from "../core/instance/session.ts";
+import { VERSION } from "../core/version.ts";
+import { ActiveTag } from "./active.ts";
+import { CodeCache } from "./code.ts";
+import { Discovery } from "./discovery.ts";
+import type { TagSetup } from "./executor/job.ts";
+import { ExecutorPool } from "./executor/pool.ts";
+import { Feeder } from "./feeder.ts";
+import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
+import { type Log, silentLog } from "./log.ts";
+import { LogWriter } from "./logs.ts";
+import { packagesFolder } from "./packages/index.ts";
+import { Puller } from "./pull.ts";
+import { Registry } from "./registry.ts";
+import { type CallJob, Runner } from "./runner.ts";
+import { prepareTag } from "./setup.ts";
+
+export interface WorkerOptions {
+  /** Default: `HUMQ_INSTANCE`, else the default instance. */
+  instance?: string;
+  /** Default: the one whose key is on this machine. */
+  datacenter?: string;
+  /** Calls that run at the same time. Default: the number of cores. */
+  slots?: number;
+  /** Without bubblewrap, run other users' calls as well. They can then read what this account can. Default false. */
+  unsafe?: boolean;
+  /** Default: says nothing. */
+  log?: Log;
+}
+
+/** Calls in hand are kept three times as often as the broker asks for. */
+const KEEP_MS = ACK_WAIT_MS / 3;
+/** How long running calls may take to end when the worker stops. */
+const STOP_GRACE_MS = 5_000;
+const MOST_SLOTS = 4096;
+
+/** Whose key to log in with: a datacenter's on this machine, or the person's own where it was granted as a worker. */
+async function logIn(instance: Instance, wanted: string | undefined, onReconnect: () => void): Promise<Session> {
+  const here = instance.datacenters();
+  const datacenter = wanted ?? (here.length === 1 ? here[0] : undefined);
+  const ownKey = datacenter === undefined || !here.includes(datacenter);
+  if (ownKey && here.length > 1 && wanted === undefined) {
+    throw new UsageError(
+      `this machine has keys of several datacenters (${here.join(", ")}): name one with --datacenter`,
+    );
+  }
+  const session = await openSession(instance, {
+    name: "humq worker",
+    ...(ownKey ? {} : { datacenter }),
+    onStatus: (status) => {
+      if (status.type === "reconnect") onReconnect();
+    },
+  });
+  const { grant } = session;
+  const granted = grant.datacenters[0];
+  if (grant.role === "worker" && (wanted === undefined || granted === wanted)) return session;
+  await session.nc.close();
+  throw new InstanceError(
+    grant.role === "worker"
+      ? `the key here is of datacenter "${granted}", not "${wanted}"`
+      : `"${grant.name}" is granted as ${grant.role}, not as a worker. Make a datacenter's key: humq request LINK --datacenter NAME, ` +
+          "and have the owner grant it with --role worker.",
+  );
+}
+
+function workerName(): string {
+  const host = hostname()
+    .replace(/[^A-Za-z0-9-]/g, "-")
+    .slice(0, 40);
+  return `${host}-${process.pid}-${randomBytes(3).toString("hex")}`;
+}
+
+export class Worker {
+  readonly name = workerName();
+  readonly datacenter: string;
+  readonly slots: number;
+  readonly isolation: Isolation;
+  readonly unsafe: boolean;
+  /** Resolves when it has stopped. */
+  readonly finished: Promise<void>;
+  readonly #session: Session;
+  readonly #log: Log;
+  readonly #puller: Puller;
+  readonly #feeder: Feeder;
+  readonly #runner: Runner;
+  readonly #pool: ExecutorPool<CallJob>;
+  readonly #keeper: NodeJS.Timeout;
+  readonly #registry: Registry;
+  readonly #setups = new Map<string, Promise<TagSetup>>();
+  readonly #done = new Set<string>();
+  readonly #codes: CodeCache;
+  #discovery: Discovery | undefined;
+  #resolveFinished: () => void = () => undefined;
+  #stopping: Promise<void> | undefined;
+
+  /** @throws InstanceError where this machine has no worker's grant; UsageError where an option is wrong */
+  static async start(options: WorkerOptions = {}): Promise<Worker> {
+    const slots = options.slots ?? availableParallelism();
+    if (!Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS) {
+      throw new UsageError(`worker option slots: expected a whole number from 1 to ${MOST_SLOTS}, got ${slots}`);
+    }
+    const { isolation } = await detectIsolation();
+    const instance = findInstance(options.instance);
+    let worker: Worker | undefined;
+    const session = await logIn(instance, options.datacenter, () => worker?.sweep());
+    const runner = { current: undefined as Runner | undefined };
+    const logs = new LogWriter(session.nc);
+    const pool = await ExecutorPool.open<CallJob>(
+      {
+        slots,
+        isolation,
+        workRoot: join(tmpdir(), `humq-${process.getuid?.() ?? "work"}`),
+        packagesRootOf: (user) => packagesFolder(packagesCache(instance), user),
+      },
+      {
+        onRunning: (job) => {
+          job.startedMs = performance.now();
+        },
+        onOutcome: (job, outcome) => runner.current?.onOutcome(job, outcome),
+        onResultPart: (job, index, part, bytes) =>
+          runner.current?.onResultPart(job, index, part, bytes) ?? Promise.resolve(),
+        onOutput: (job, index, stream, bytes) => logs.write(job, index, stream, bytes),
+      },
+    );
+    const reader = await StreamReader.open(session.nc, IMPORTED_API);
+    worker = new Worker(session, { ...options, slots, isolation }, pool, reader);
+    runner.current = worker.#runner;
+    await worker.#discover();
+    return worker;
+  }
+
+  private constructor(
+    session: Session,
+    options: WorkerOptions & { slots: number; isolation: Isolation },
+    pool: ExecutorPool<CallJob>,
+    reader: StreamReader,
+  ) {
+    const { nc, grant } = session;
+    this.#session = session;
+    this.#log = options.log ?? silentLog;
+    this.datacenter = grant.datacenters[0] ?? grant.name;
+    this.slots = options.slots;
+    this.isolation = options.isolation;
+    this.unsafe = options.unsafe === true;
+    this.#pool = pool;
+    this.#codes = new CodeCache(reader);
+    this.#puller = new Puller(nc);
+    this.#feeder = new Feeder(
+      this.#puller,
+      this.slots,
+      this.#log,
+      (tag, delivery) => this.#runner.take(tag, delivery),
+      (tag) => this.#forget(tag),
+    );
+    this.#runner = new Runner({
+      nc,
+      reader,
+      datacenter: this.datacenter,
+      worker: this.name,
+      log: this.#log,
+      setupOf: (tag) => this.#setupOf(tag),
+      onEnded: (tag, tookMs) => this.#feeder.ended(tag, tookMs),
+    });
+    this.#runner.use(pool);
+    this.#keeper = setInterval(() => this.#runner.keepAll(), KEEP_MS);
+    const startedMs = Date.now();
+    this.#registry = new Registry(nc, () => ({
+      worker: this.name,
+      datacenter: this.datacenter,
+      slots: this.slots,
+      held: this.#runner.held,
+      isolation: this.isolation,
+      version: VERSION,
+      startedMs,
+    }));
+    this.finished = new Promise((resolve) => {
+      this.#resolveFinished = resolve;
+    });
+    void this.#feeder.run();
+  }
+
+  async #discover(): Promise<void> {
+    const owner = this.#session.instance.identity()?.user;
+    this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, {
+      mayServe: (grant) => mayRun({ isolation: this.isolation, sameOwner: grant.user === owner, unsafe: this.unsafe }),
+      knows: (tag) => this.#done.has(tag) || this.#feeder.tags.some((active) => active.runnable.tag === tag),
+      onHint: (tag) => {
+        this.#done.delete(tag);
+        this.#feeder.rouse(tag);
+      },
+      onTag: (runnable) => {
+        if (runnable.options.cpus > this.slots) {
+          this.#log.warn(
+            `not running ${runnable.tag}: a call of it needs ${runnable.options.cpus} cpus, this worker has ${this.slots} slots`,
+          );
+          this.#done.add(runnable.tag);
+          return;
+        }
+        this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
+        this.#feeder.add(new ActiveTag(runnable));
+        // A first call need not wait for a process to start.
+        void this.#pool.prewarm(runnable.manifest.user, this.slots).catch(() => undefined);
+      },
+    });
+  }
+
+  /** Looks for tags whose live hints may have been missed. */
+  sweep(): void {
+    void this.#discovery?.sweep();
+  }
+
+  #setupOf(tag: ActiveTag): Promise<TagSetup> {
+    const { runnable } = tag;
+    let setup = this.#setups.get(runnable.tag);
+    if (setup === undefined) {
+      const { isolation } = this;
+      const { instance } = this.#session;
+      setup = prepareTag(runnable, this.#codes, { packagesCache: packagesCache(instance), isolation });
+      this.#setups.set(runnable.tag, setup);
+    }
+    return setup;
+  }
+
+  #forget(tag: ActiveTag): void {
+    const { tag: name } = tag.runnable;
+    this.#done.add(name);
+    this.#setups.delete(name);
+    this.#pool.dropTag(name);
+    this.#log.info(`nothing left to run of ${name}`);
+  }
+
+  /** Stops pulling, gives running calls a moment to end, hands the rest back, and leaves. */
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#discovery?.close();
+    this.#feeder.stop();
+    this.#runner.stop();
+    this.#registry.stop();
+    await this.#pool.stop("the worker stops", STOP_GRACE_MS);
+    await this.#runner.settled();
+    clearInterval(this.#keeper);
+    this.#runner.close();
+    this.#puller.close();
+    await this.#session.nc.drain();
+    this.#resolveFinished();
+  }
+}
+
+function packagesCache(instance: Instance): string {
+  return join(instance.folder, "packages");
+}
