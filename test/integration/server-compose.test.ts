@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { copyFileSync, existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { findFreePort, readServerInfo } from "../../core/instance/server/index.ts";
 import {
   connectAs,
@@ -14,6 +14,10 @@ import {
   temporaryDirectory,
   writeTestConfig,
 } from "../support/tools.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+/** The first time on a machine, the server may have to be built. */
+beforeAll(serverBinary, 600_000);
 
 const ROOT = join(import.meta.dirname, "../..");
 

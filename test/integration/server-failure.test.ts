@@ -5,9 +5,13 @@ import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { findRunningServer, NatsServer, readServerInfo } from "../../core/instance/server/index.ts";
 import { makeOperator, serverBinary, temporaryDirectory, writeTestConfig } from "../support/tools.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+/** The first time on a machine, the server may have to be built. */
+beforeAll(serverBinary, 600_000);
 
 async function optionsIn(directory: string) {
   return {

@@ -14,10 +14,14 @@ import {
 import { createServer, type Server } from "node:http";
 import { type AddressInfo, createServer as createTcpServer } from "node:net";
 import { basename, delimiter, join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { beforeAll, describe, expect, test, vi } from "vitest";
 import { findNatsServer } from "../../core/instance/server/index.ts";
 import { archiveName } from "../../core/instance/server/release.ts";
 import { serverBinary, temporaryDirectory } from "../support/tools.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+/** The first time on a machine, the server may have to be built. */
+beforeAll(serverBinary, 600_000);
 
 /** Nothing found on PATH but the tools that unpack; everything fetched goes below `directory`. */
 function bareEnvironment(directory: string): NodeJS.ProcessEnv {

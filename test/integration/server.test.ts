@@ -1,8 +1,8 @@
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { findRunningServer, NatsServer } from "../../core/instance/server/index.ts";
 import {
   connectAs,
@@ -14,6 +14,10 @@ import {
   temporaryDirectory,
   writeTestConfig,
 } from "../support/tools.ts";
+
+vi.setConfig({ testTimeout: 60_000 });
+/** The first time on a machine, the server may have to be built. */
+beforeAll(serverBinary, 600_000);
 
 /** Blanks, quotes, a backslash and a `$` that nats.conf could take for a variable. */
 const AWKWARD = "humq \"it's\\ $HOME ";
@@ -33,7 +37,7 @@ describe("a server with the configuration humq writes", () => {
       logPath: join(directory.path, "server.log"),
       port: 0,
     });
-  }, 300_000);
+  });
 
   afterAll(async () => {
     await server.stop();
@@ -91,6 +95,21 @@ describe("a server with the configuration humq writes", () => {
       message: `This instance is running already: process ${server.pid}, ${server.url}. Use that one, or stop it first (Ctrl-C where it was started).`,
       running: { pid: server.pid, port: server.port },
     });
+  });
+
+  test("also when the store is reached by another way", async () => {
+    symlinkSync(directory.path, `${directory.path}-link`);
+    const elsewhere = join(`${directory.path}-link`, "store");
+    expect((await findRunningServer(elsewhere))?.pid).toBe(server.pid);
+    const second = NatsServer.start({
+      binary: await serverBinary(),
+      configPath: join(directory.path, "nats.conf"),
+      storeDir: elsewhere,
+      logPath: join(directory.path, "second.log"),
+      port: 0,
+    });
+    await expect(second).rejects.toThrow("running already");
+    rmSync(`${directory.path}-link`);
   });
 
   test("the program itself finds no fault with the configuration, also one with TLS and monitoring", async () => {

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { startGuard } from "./guard.ts";
 
@@ -72,19 +72,14 @@ export async function launch(options: LaunchOptions): Promise<Launched> {
  * another server may answer there.
  * @returns true when it listens, false when it ended or the time is over.
  */
-export async function waitUntilListening(
-  launched: Launched,
-  options: LaunchOptions,
-  timeoutMs: number,
-): Promise<boolean> {
-  const name = `${basename(options.binary)}_${launched.pid}.ports`;
+export async function waitUntilListening(launched: Launched, portsDir: string, timeoutMs: number): Promise<boolean> {
   let ended = false;
   void launched.exited.then(() => {
     ended = true;
   });
   const deadline = performance.now() + timeoutMs;
   while (!ended && performance.now() < deadline) {
-    if (readdirSync(options.portsDir).includes(name) && isWhole(join(options.portsDir, name))) return true;
+    if (readdirSync(portsDir).some((name) => name.endsWith(".ports") && isWhole(join(portsDir, name)))) return true;
     await delay(POLL_MS);
   }
   return false;

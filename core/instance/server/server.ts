@@ -5,7 +5,7 @@ import { readServerInfo, type ServerInfo } from "./info.ts";
 import { type Exit, endProcess, type Launched, launch, waitUntilListening } from "./launch.ts";
 import { checkPort, findFreePort } from "./port.ts";
 import { portsDirectory, removeState, saveState } from "./state.ts";
-import { claimStore } from "./store.ts";
+import { claimStore, makeStore } from "./store.ts";
 import { isNewEnough } from "./version.ts";
 
 export interface NatsServerOptions {
@@ -67,7 +67,7 @@ export class NatsServer {
    * @throws BrokerError for anything else, with the server's last lines.
    */
   static async start(options: NatsServerOptions): Promise<NatsServer> {
-    const storeDir = resolve(options.storeDir);
+    const storeDir = makeStore(options.storeDir);
     const lock = await claimStore(storeDir);
     try {
       const started = await startOnSomePort(options, storeDir);
@@ -114,7 +114,7 @@ async function startOnPort(options: NatsServerOptions, storeDir: string, host: s
   // At once: whoever finds the store unlocked after we were killed must know of a server that is still going down.
   saveState(storeDir, { pid: launched.pid, host, port, url: serverUrl(host, port) });
   try {
-    if (!(await waitUntilListening(launched, launchOptions, options.startTimeoutMs ?? START_TIMEOUT_MS))) {
+    if (!(await waitUntilListening(launched, launchOptions.portsDir, options.startTimeoutMs ?? START_TIMEOUT_MS))) {
       throw await explainFailedStart({ ...launchOptions, storeDir, log: launched.log() });
     }
     const info = await readServerInfo(loopbackOf(host), port, INFO_TIMEOUT_MS);

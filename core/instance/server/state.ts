@@ -1,4 +1,4 @@
-import { readFileSync, rmSync } from "node:fs";
+import { readFileSync, realpathSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { InstanceError } from "../../errors.ts";
 import { readIfPresent, writePrivate } from "../files.ts";
@@ -45,13 +45,12 @@ export function removeState(storeDir: string): void {
 /**
  * The server that runs on this store (or is still writing it out), or undefined where none does. A state file that
  * a crash left behind is seen through: the process must exist and be a server of this store.
- * @param storeDir absolute, as `NatsServer.start` resolved it
  */
 export async function findRunningServer(storeDir: string): Promise<RunningServer | undefined> {
   const state = parseState(readIfPresent(stateFile(storeDir))?.toString("utf8"));
   if (state === undefined) return undefined;
   const command = await commandLine(state.pid);
-  return command.includes(portsDirectory(storeDir)) ? state : undefined;
+  return command.includes(portsDirectory(realpathSync(storeDir))) ? state : undefined;
 }
 
 function parseState(text: string | undefined): RunningServer | undefined {

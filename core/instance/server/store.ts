@@ -1,4 +1,5 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, realpathSync } from "node:fs";
+import { resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { InstanceError } from "../../errors.ts";
 import { storeError } from "./failure.ts";
@@ -12,13 +13,28 @@ const HOLDER_WAIT_MS = 10_000;
 const POLL_MS = 100;
 
 /**
- * Make the store's directory and take its lock; two servers on one store would destroy it.
- * @throws AlreadyRunningError, or InstanceError where it cannot be written.
+ * Make the store's directory where there is none.
+ * @returns its one true path: the same store reached through a link is the same store.
+ * @throws InstanceError where it cannot be written.
+ */
+export function makeStore(storeDir: string): string {
+  try {
+    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
+    accessSync(storeDir, constants.R_OK | constants.W_OK | constants.X_OK);
+    return realpathSync(storeDir);
+  } catch (cause) {
+    throw storeError(resolve(storeDir), (cause as Error).message);
+  }
+}
+
+/**
+ * Take the store's lock; two servers on one store would destroy it.
+ * @throws AlreadyRunningError, or InstanceError where it cannot be written or is not given up.
  */
 export async function claimStore(storeDir: string): Promise<Lock> {
   const started = performance.now();
   for (;;) {
-    const lock = openStore(storeDir);
+    const lock = lockStore(storeDir);
     const running = await findRunningServer(storeDir);
     const waitedMs = performance.now() - started;
     if (lock !== undefined) {
@@ -38,10 +54,8 @@ export async function claimStore(storeDir: string): Promise<Lock> {
   }
 }
 
-function openStore(storeDir: string): Lock | undefined {
+function lockStore(storeDir: string): Lock | undefined {
   try {
-    mkdirSync(storeDir, { recursive: true, mode: 0o700 });
-    accessSync(storeDir, constants.R_OK | constants.W_OK | constants.X_OK);
     return tryLock(lockFile(storeDir));
   } catch (cause) {
     throw storeError(storeDir, (cause as Error).message);
