@@ -23,6 +23,15 @@ export function decodeValue(bytes: Uint8Array): unknown {
   }
 }
 
+/**
+ * The first line of an encoded error, `TypeError: what happened`, without making the error, which takes far longer.
+ *
+ * @throws DecodeError if the bytes do not begin as an error's do.
+ */
+export function errorLine(bytes: Uint8Array): string {
+  return new Decoder(bytes).readErrorLine();
+}
+
 /** How many items follow the name of each type of tag 27. */
 const argumentsOf: Readonly<Record<string, number | undefined>> = Object.assign(Object.create(null), {
   Array: 2,
@@ -47,6 +56,18 @@ class Decoder extends Reader {
     const value = this.read();
     if (this.remaining > 0) this.fail("there are bytes after its end");
     return value;
+  }
+
+  readErrorLine(): string {
+    let tag = this.expect(Major.tag, 0, "an error");
+    if (tag === Tag.shared) tag = this.expect(Major.tag, 0, "an error");
+    const size = this.expect(Major.array, 1, "an error");
+    if (tag !== Tag.object || size !== 1 + argumentsOf.Error! || this.readString("a type") !== "Error") {
+      this.fail("an error was expected");
+    }
+    const name = this.readString("the name of an error");
+    const message = this.readString("the message of an error");
+    return message === "" ? name : `${name}: ${message}`;
   }
 
   private read(): unknown {

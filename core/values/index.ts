@@ -1,7 +1,7 @@
 import { UnsupportedValueError } from "../errors.ts";
 import { encodeRoot } from "./encode.ts";
 
-export { decodeValue } from "./decode.ts";
+export { decodeValue, errorLine } from "./decode.ts";
 export { decodeError, encodeError } from "./errors.ts";
 export { MAX_DEPTH, MAX_ENCODED_BYTES } from "./format.ts";
 export { jsonOf } from "./json.ts";

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { Socket } from "node:net";
 import { describe, expect, test } from "vitest";
 import { DecodeError } from "../../core/errors.ts";
-import { decodeError, decodeValue, encodeError, encodeResult } from "../../core/values/index.ts";
+import { decodeError, decodeValue, encodeError, encodeResult, errorLine } from "../../core/values/index.ts";
 
 const roundTrip = (thrown: unknown): Error => decodeError(encodeError(thrown));
 
@@ -131,5 +131,27 @@ describe("what is not an error", () => {
 
   test("is refused when decoded as one", () => {
     expect(() => decodeError(encodeResult({ message: "x" }))).toThrow(DecodeError);
+  });
+});
+
+describe("the first line of an error", () => {
+  const own: Error = new Error("its own cause");
+  own.cause = own;
+  test.each<[thrown: unknown, line: string]>([
+    [new TypeError("what happened"), "TypeError: what happened"],
+    [new OutOfFuel(3), "OutOfFuel: out of fuel"],
+    [new RangeError(""), "RangeError"],
+    [own, "Error: its own cause"],
+    ["text", "Error: something that is not an Error was thrown: 'text'"],
+  ])("%#: is read as the error itself would say it", (thrown, line) => {
+    expect(errorLine(encodeError(thrown))).toBe(line);
+    expect(String(roundTrip(thrown))).toBe(line);
+  });
+
+  test("is not read from anything else", () => {
+    for (const value of [1, "Error", ["Error", "a", "b", {}], new Date(), /x/]) {
+      expect(() => errorLine(encodeResult(value))).toThrow(DecodeError);
+    }
+    expect(() => errorLine(new Uint8Array())).toThrow(DecodeError);
   });
 });

@@ -1,0 +1,121 @@
+import { randomBytes } from "node:crypto";
+import {
+  chmodSync,
+  closeSync,
+  copyFileSync,
+  existsSync,
+  fstatSync,
+  fsyncSync,
+  mkdtempSync,
+  openSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, dirname, join } from "node:path";
+import { ArchiveError } from "../errors.ts";
+
+export interface WriteOptions {
+  /** Replace a file that exists. Default false. */
+  overwrite?: boolean;
+}
+
+/** An empty file (mode 0600) in a folder of its own (mode 0700) under the system's folder for temporary files. */
+export function makeTemporaryFile(): string {
+  const path = join(mkdtempSync(join(tmpdir(), "humq-")), "archive.db");
+  closeSync(openSync(path, "wx", 0o600));
+  return path;
+}
+
+export function removeTemporaryFile(path: string): void {
+  rmSync(dirname(path), { recursive: true, force: true });
+}
+
+/** A name beside `path`, on the same file system, for what is to take its place once it is complete. */
+export function partPath(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.part`);
+}
+
+/**
+ * @throws ArchiveError if a file cannot be put at `path`, before any work is done for it.
+ */
+export function checkTarget(path: string, { overwrite = false }: WriteOptions): void {
+  const folder = dirname(path);
+  if (!existsSync(folder)) throw new ArchiveError(`${path} cannot be written: there is no folder ${folder}`);
+  if (!existsSync(path)) return;
+  if (statSync(path).isDirectory()) throw new ArchiveError(`${path} is a folder; name a file in it`);
+  if (!overwrite) throw existing(path);
+}
+
+function existing(path: string): ArchiveError {
+  return new ArchiveError(`${path} exists; choose another name, or set overwrite to replace it`);
+}
+
+/**
+ * Moves the complete file `part`, which lies beside it, to `path`: others see the old file or the new one, nothing
+ * between. It gets the permissions any new file would get there, or those of the file it replaces.
+ */
+export function install(part: string, path: string, options: WriteOptions): void {
+  checkTarget(path, options);
+  const replaces = existsSync(path);
+  const mode = replaces ? statSync(path).mode : claim(path);
+  try {
+    chmodSync(part, mode & 0o777);
+    syncFile(part);
+    // SQLite would play a log that the old file left behind into the new one.
+    for (const suffix of ["-wal", "-shm", "-journal"]) rmSync(path + suffix, { force: true });
+    renameSync(part, path);
+  } catch (error) {
+    if (!replaces) rmSync(path, { force: true });
+    throw new ArchiveError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+/** Makes `path` an empty file, unless something is there, and returns the permissions it got. */
+function claim(path: string): number {
+  try {
+    const file = openSync(path, "wx");
+    const { mode } = fstatSync(file);
+    closeSync(file);
+    return mode;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") throw existing(path);
+    throw new ArchiveError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function syncFile(path: string): void {
+  const file = openSync(path, "r+");
+  try {
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** As {@link install}, for a file that may be on another file system; it is gone afterwards unless this failed. */
+export function installFromAnywhere(source: string, path: string, options: WriteOptions): void {
+  const part = partPath(path);
+  const moved = moveOrCopy(source, part);
+  try {
+    install(part, path, options);
+  } catch (error) {
+    if (moved) renameSync(part, source);
+    else rmSync(part, { force: true });
+    throw error;
+  }
+  if (!moved) rmSync(source);
+}
+
+/** Whether a rename did it. */
+function moveOrCopy(source: string, target: string): boolean {
+  try {
+    renameSync(source, target);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "EXDEV") throw error;
+    copyFileSync(source, target);
+    return false;
+  }
+}

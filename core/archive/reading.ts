@@ -1,0 +1,127 @@
+import type { StatementSync } from "node:sqlite";
+import { bytesOfStored, checkBytes, type Outcome, valueOfStored } from "./outcome.ts";
+import { ENDINGS, type Ending } from "./schema.ts";
+import type { Store } from "./store.ts";
+
+export interface Result {
+  index: number;
+  /** As `encodeResult` encodes it. */
+  value: Uint8Array;
+}
+
+export interface Value {
+  index: number;
+  value: unknown;
+}
+
+export interface FailedCall {
+  index: number;
+  state: Exclude<Ending, "succeeded">;
+  /** As `encodeError` encodes it. */
+  error: Uint8Array;
+}
+
+type Row = Record<string, unknown>;
+
+/** Rows read at once; fewer if their values are large. */
+const PAGE_ROWS = 1000;
+const PAGE_BYTES = 4 * 1024 * 1024;
+
+const RESULTS = `SELECT idx, value FROM ended WHERE idx >= ? AND state = 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
+const ERRORS = `SELECT idx, state, error FROM ended INDEXED BY ended_otherwise
+  WHERE idx >= ? AND state <> 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
+const ENDED = "SELECT idx FROM ended WHERE idx >= ? ORDER BY idx LIMIT 10000";
+
+/**
+ * All rows of a query from index 0 on, read in pages: between two of them nothing is held open, so the file can be written
+ * to, moved and checkpointed while somebody takes their time with a row.
+ *
+ * @param store - Asked for each page: the archive may have moved.
+ */
+function* paged(store: () => Store, sql: string): Generator<Row> {
+  let from = 0;
+  for (;;) {
+    const current = store();
+    const statement = current.prepare(sql);
+    const page = current.run(() => readPage(statement, from));
+    if (page.length === 0) return;
+    from = (page[page.length - 1]?.idx as number) + 1;
+    yield* page;
+  }
+}
+
+function readPage(statement: StatementSync, from: number): Row[] {
+  const page: Row[] = [];
+  let bytes = 0;
+  for (const row of statement.iterate(from) as Iterable<Row>) {
+    page.push(row);
+    bytes += sizeOf(row.value) + sizeOf(row.error);
+    if (bytes >= PAGE_BYTES) break;
+  }
+  return page;
+}
+
+function sizeOf(stored: unknown): number {
+  return typeof stored === "string" || stored instanceof Uint8Array ? stored.length : 0;
+}
+
+export function* readResults(store: () => Store): Generator<Result> {
+  for (const row of paged(store, RESULTS)) {
+    const index = row.idx as number;
+    yield { index, value: bytesOfStored(row.value, index) };
+  }
+}
+
+export function* readValues(store: () => Store): Generator<Value> {
+  for (const row of paged(store, RESULTS)) {
+    const index = row.idx as number;
+    yield { index, value: valueOfStored(row.value, index) };
+  }
+}
+
+export function* readErrors(store: () => Store): Generator<FailedCall> {
+  for (const row of paged(store, ERRORS)) {
+    const index = row.idx as number;
+    const state = ENDINGS[row.state as number] as FailedCall["state"];
+    yield { index, state, error: checkBytes(row.error, index) };
+  }
+}
+
+/** @param calls - The number of all calls, or the calls to look at. */
+export function* readOpen(store: () => Store, calls: number | Iterable<number>): Generator<number> {
+  if (typeof calls !== "number") {
+    for (const index of calls) if (!isEnded(store(), index)) yield index;
+    return;
+  }
+  let next = 0;
+  for (const row of paged(store, ENDED)) {
+    const ended = row.idx as number;
+    for (; next < Math.min(ended, calls); next++) yield next;
+    next = ended + 1;
+  }
+  for (; next < calls; next++) yield next;
+}
+
+function isEnded(store: Store, index: number): boolean {
+  const statement = store.prepare("SELECT 1 FROM ended WHERE idx = ?");
+  return store.run(() => statement.get(index)) !== undefined;
+}
+
+export function readOutcome(store: Store, index: number): Outcome | undefined {
+  const statement = store.prepare(
+    `SELECT generation, state, value, error, nullif(workers.worker, '') AS worker, nullif(datacenter, '') AS datacenter,
+      attempts, losses, started_ms AS startedMs, duration_ms AS durationMs, peak_memory_bytes AS peakMemoryBytes
+    FROM ended LEFT JOIN workers ON workers.id = ended.worker WHERE idx = ?`,
+  );
+  const row = store.run(() => statement.get(index)) as Row | undefined;
+  if (row === undefined) return undefined;
+  const { generation, state, value, error, ...bookkeeping } = row;
+  const known = Object.fromEntries(Object.entries(bookkeeping).filter(([, field]) => field !== null));
+  return {
+    index,
+    generation: generation as number,
+    state: ENDINGS[state as number] as Ending,
+    ...(state === 0 ? { value: bytesOfStored(value, index) } : { error: checkBytes(error, index) }),
+    ...known,
+  };
+}
