@@ -1,4 +1,5 @@
 import { DecodeError } from "../../../core/errors.ts";
+import { unpackArguments } from "../../../core/trust/arguments.ts";
 import { open, type SealContext } from "../../../core/trust/seal.ts";
 import { decodeValue } from "../../../core/values/index.ts";
 import type { QueuedJob } from "./queue.ts";
@@ -25,14 +26,14 @@ export function openArguments(job: QueuedJob, tag: KnownTag): Uint8Array {
 
 /**
  * The argument lists of a job's calls.
- * @throws DecodeError where the plaintext is not an array of `count` arrays
+ * @throws DecodeError where the plaintext is not `count` argument lists
  */
 export function decodeArguments(plaintext: Uint8Array, count: number): unknown[][] {
-  const lists = decodeValue(plaintext);
-  if (!Array.isArray(lists) || lists.length !== count || !lists.every(Array.isArray)) {
+  const lists = unpackArguments(plaintext).map(decodeValue);
+  if (lists.length !== count || !lists.every(Array.isArray)) {
     throw new DecodeError(
       `the arguments are not the ${count} argument list${count === 1 ? "" : "s"} that were announced`,
     );
   }
-  return lists;
+  return lists as unknown[][];
 }

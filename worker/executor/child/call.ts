@@ -1,8 +1,8 @@
 /** One call: runs it until it has settled and the event loop has turned once. */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { setImmediate as turn } from "node:timers/promises";
 import type { OutcomeMeta } from "../../../core/outcome.ts";
 import type { Printer } from "./console-output.ts";
+import { eventLoopTurn } from "./event-loop-turn.ts";
 import type { LoadedTask } from "./tags.ts";
 
 /** From this duration on the peak memory of a call is looked up, in milliseconds. */
@@ -43,7 +43,6 @@ export class ActiveCall implements Printer {
   async run(task: LoadedTask, args: readonly unknown[]): Promise<Settled> {
     const startedMs = Date.now();
     const start = performance.now();
-    const memoryBefore = process.resourceUsage().maxRSS;
     let value: unknown;
     let failed = false;
     try {
@@ -54,9 +53,9 @@ export class ActiveCall implements Printer {
       value = error;
     }
     const meta: OutcomeMeta = { startedMs, durationMs: performance.now() - start };
-    if (meta.durationMs >= MEASURED_MS) meta.peakMemoryBytes = peakMemory(memoryBefore);
+    if (meta.durationMs >= MEASURED_MS) meta.peakMemoryBytes = peakMemory();
     // One turn of the event loop: a promise that it left rejected, or a callback that threw, is heard of by now.
-    await turn();
+    await eventLoopTurn();
     if (this.#stray !== undefined) return { failed: true, value: this.#stray.error, meta };
     return { failed, value, meta };
   }
@@ -81,8 +80,13 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
-/** The process's peak where this call raised it, else what it holds now. `maxRSS` is in KiB and only ever grows. */
-function peakMemory(before: number): number {
+/** `maxRSS` at the last look, in KiB; it only ever grows. A look takes 10 us, too much for each short call. */
+let knownPeak = process.resourceUsage().maxRSS;
+
+/** The process's peak where it rose since the last look, else what it holds now. */
+function peakMemory(): number {
   const peak = process.resourceUsage().maxRSS;
-  return peak > before ? peak * 1024 : process.memoryUsage.rss();
+  const rose = peak > knownPeak;
+  knownPeak = peak;
+  return rose ? peak * 1024 : process.memoryUsage.rss();
 }

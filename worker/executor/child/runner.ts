@@ -8,12 +8,12 @@
  *   also where the call has ended, the executor starts no further call: what is left behind ends with it.
  * - Between two jobs the event loop turns, so a job that was withdrawn before the last one ended never starts.
  */
-import { setImmediate as turn } from "node:timers/promises";
 import { RefusedError } from "../../../core/errors.ts";
 import { encodeResult } from "../../../core/values/index.ts";
 import { decodeArguments, openArguments } from "./arguments.ts";
 import { ActiveCall, type Settled } from "./call.ts";
 import { encodeThrown } from "./errors.ts";
+import { eventLoopTurn } from "./event-loop-turn.ts";
 import { freshFolders, LeftoverFilesError } from "./folders.ts";
 import { fatal, send } from "./link.ts";
 import { OutcomeSender } from "./outcomes.ts";
@@ -64,7 +64,7 @@ export class Runner {
       const job = this.queue.take();
       if (job === undefined) break;
       await this.#runJob(job);
-      await turn();
+      await eventLoopTurn();
     }
     this.#busy = false;
   }
