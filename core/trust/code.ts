@@ -1,6 +1,6 @@
 /**
- * Sealed code. Its name is a digest keyed by the submitter's secret and its key is derived from the same
- * digest: the same code is stored once per submitter, and nobody else can tell which code it is.
+ * Sealed code. Its name and its key are derived from the submitter's secret and a digest of the code: the same
+ * code is stored once per submitter, and nobody else can tell which code it is.
  */
 import { createHash, createHmac } from "node:crypto";
 import { RefusedError } from "../errors.ts";
@@ -17,6 +17,12 @@ const partData = recordType<{ rootKey: Uint8Array; user: string; name: string; p
   { rootKey: fixed(KEY_BYTES), user: text, name: text, part: u32, parts: u32 },
 );
 
+/** Everything that the sealed bytes depend on, besides the secret. */
+const codeIdentity = recordType<{ rootKey: Uint8Array; user: string; partBytes: number; digest: Uint8Array }>(
+  "humq/code-identity/1",
+  { rootKey: fixed(KEY_BYTES), user: text, partBytes: u32, digest: fixed(KEY_BYTES) },
+);
+
 export interface SealedCode {
   reference: CodeReference;
   /** Opens the parts; travels to workers inside the sealed options. 32 bytes. */
@@ -24,7 +30,10 @@ export interface SealedCode {
   parts: Uint8Array[];
 }
 
-/** A key seals one plaintext only, so the part's number is nonce enough, and sealing again gives the same bytes. */
+/**
+ * A key seals one plaintext only, cut in one way, for one owner, so the part's number is nonce enough, and sealing
+ * again gives the same bytes. Whatever else comes to decide the sealed bytes must go into {@link codeIdentity}.
+ */
 function partNonce(part: number): Uint8Array {
   const nonce = Buffer.alloc(NONCE_BYTES);
   nonce.writeUInt32BE(part, NONCE_BYTES - 4);
@@ -36,9 +45,11 @@ export function sealCode(
   owner: { rootKey: Uint8Array; user: string },
   code: Uint8Array,
 ): SealedCode {
+  const { rootKey, user } = owner;
   const digest = createHash("sha256").update(code).digest();
-  const name = createHmac("sha256", codeSecret).update("humq/code-name/1").update(digest).digest("hex");
-  const key = derive(codeSecret, "humq/code-key/1", digest);
+  const identity = codeIdentity.encode({ rootKey, user, partBytes: CODE_PART_BYTES, digest });
+  const name = createHmac("sha256", codeSecret).update("humq/code-name/1").update(identity).digest("hex");
+  const key = derive(codeSecret, "humq/code-key/1", identity);
   const count = Math.max(1, Math.ceil(code.length / CODE_PART_BYTES));
   const hash = createHash("sha256");
   const parts = Array.from({ length: count }, (_, part) => {

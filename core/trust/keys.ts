@@ -8,6 +8,7 @@ import {
   hkdfSync,
   type KeyObject,
 } from "node:crypto";
+import { RefusedError } from "../errors.ts";
 
 /** DER headers in front of a raw key: RFC 8410 section 7 (private) and section 4 (public). */
 const DER = {
@@ -59,7 +60,7 @@ export interface Signer {
 /** A key that others can wrap secrets to (X25519). */
 export interface Agreement {
   readonly publicKey: Uint8Array;
-  /** The shared secret with another's public key; throws where that key is a point of small order. */
+  /** The shared secret with another's public key. @throws RefusedError where that key is a point of small order */
   agree(otherPublicKey: Uint8Array): Uint8Array;
 }
 
@@ -68,11 +69,20 @@ export function signerFromSeed(seed: Uint8Array): Signer {
   return { publicKey: rawPublic("ed25519", key), sign: (message) => edSign(null, message, key) };
 }
 
+/** OpenSSL refuses the all-zero secret that points of small order lead to (RFC 7748 section 6.1). */
+function agree(privateKey: KeyObject, publicKey: KeyObject): Uint8Array {
+  try {
+    return diffieHellman({ privateKey, publicKey });
+  } catch (cause) {
+    throw new RefusedError("an encryption key is a point of small order: no secret can be shared with it", { cause });
+  }
+}
+
 export function agreementFromSeed(seed: Uint8Array): Agreement {
   const key = privateKey("x25519", seed);
   return {
     publicKey: rawPublic("x25519", key),
-    agree: (other) => diffieHellman({ privateKey: key, publicKey: publicKey("x25519", other) }),
+    agree: (other) => agree(key, publicKey("x25519", other)),
   };
 }
 

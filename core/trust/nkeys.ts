@@ -11,10 +11,14 @@ export function nkeyFromSeed(kind: "operator" | "account" | "user", seed: Uint8A
   return fromSeed(Codec.encodeSeed(prefix, seed));
 }
 
+/** 35 bytes are exactly 56 characters of base32; the decoder would take more and ignore them: two names for one key. */
+const PUBLIC_NKEY = /^[A-Z2-7]{56}$/;
+
 /** The raw 32-byte key in a public nkey such as `UABC...`. @throws DecodeError where it is not one of that kind */
 export function rawNkey(kind: "operator" | "user", publicNkey: string): Uint8Array {
   const prefix = kind === "operator" ? Prefix.Operator : Prefix.User;
   try {
+    if (!PUBLIC_NKEY.test(publicNkey)) throw new RangeError(`${publicNkey.length} characters`);
     fromPublic(publicNkey);
     return Codec.decode(prefix, Buffer.from(publicNkey, "ascii"));
   } catch (cause) {

@@ -1,7 +1,7 @@
 /** What a person who wants in sends to the owner: `ADD-USER_<signing key>_<encryption key>_<login key>`. */
 import { UsageError } from "../errors.ts";
-import type { Identity } from "./identity.ts";
-import { KEY_BYTES } from "./keys.ts";
+import { type Identity, newSeed } from "./identity.ts";
+import { agreementFromSeed, KEY_BYTES } from "./keys.ts";
 import { rawNkey } from "./nkeys.ts";
 
 export interface AccessRequest {
@@ -28,7 +28,10 @@ export function parseRequest(request: string): AccessRequest {
   try {
     if (prefix === PREFIX && isKey(signing) && isKey(encryption) && rest.length === 0) {
       rawNkey("user", user);
-      return { signingKey: Buffer.from(signing, "hex"), encryptionKey: Buffer.from(encryption, "hex"), user };
+      const encryptionKey = Buffer.from(encryption, "hex");
+      // A key that nobody can wrap secrets to would, in the directory, stop everybody's submits.
+      agreementFromSeed(newSeed()).agree(encryptionKey);
+      return { signingKey: Buffer.from(signing, "hex"), encryptionKey, user };
     }
   } catch {
     // falls through to the one message below

@@ -10,7 +10,7 @@ export function signRecord<T>(type: RecordType<T>, value: T, signer: Signer): Ui
 
 /**
  * @param who whose signature is expected, for the message
- * @throws RefusedError where the signature is not by `signingKey` or the record is malformed
+ * @throws RefusedError where the signature is not by `signingKey`; DecodeError where they signed something else
  */
 export function openSigned<T>(type: RecordType<T>, signed: Uint8Array, signingKey: Uint8Array, who: string): T {
   const body = signed.subarray(SIGNATURE_BYTES);

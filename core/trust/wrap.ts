@@ -3,6 +3,7 @@
  * shared secret and both public keys, then XChaCha20-Poly1305. What the key is for is associated data.
  */
 import { createHash, randomBytes } from "node:crypto";
+import { RefusedError } from "../errors.ts";
 import { type Agreement, agreementFromSeed, derive, KEY_BYTES } from "./keys.ts";
 import { bytes, fixed, recordType, struct, text } from "./record.ts";
 import { openWith, randomNonce, sealWith } from "./seal.ts";
@@ -53,7 +54,10 @@ export function wrapKey(tagKey: Uint8Array, encryptionKey: Uint8Array, context: 
   return { keyId: id, ephemeralKey: ephemeral.publicKey, sealed };
 }
 
-/** @returns the tag key, or undefined where none of `wraps` is for this reader; throws RefusedError where one is altered */
+/**
+ * @returns the tag key, or undefined where none of `wraps` is for this reader
+ * @throws RefusedError where the one for this reader is altered, for another tag, or holds no key
+ */
 export function unwrapKey(
   wraps: readonly WrappedKey[],
   reader: Agreement,
@@ -64,5 +68,7 @@ export function unwrapKey(
   if (wrap === undefined) return undefined;
   const secret = wrapSecret(reader.agree(wrap.ephemeralKey), wrap.ephemeralKey, reader.publicKey);
   const data = wrapData.encode({ ...context, keyId: id });
-  return Uint8Array.from(openWith(secret, data, wrap.sealed, `the key of ${context.tag}`));
+  const tagKey = openWith(secret, data, wrap.sealed, `the key of ${context.tag}`);
+  if (tagKey.length !== KEY_BYTES) throw new RefusedError(`the key of ${context.tag} has ${tagKey.length} bytes`);
+  return Uint8Array.from(tagKey);
 }
