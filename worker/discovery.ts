@@ -45,7 +45,7 @@ export class Discovery {
   static async open(session: Session, datacenter: string, log: Log, hooks: DiscoveryHooks): Promise<Discovery> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const discovery = new Discovery(session, datacenter, reader, log, hooks);
-    discovery.#live = session.nc.subscribe(subjectOf.close("*", "*"), {
+    discovery.#live = session.nc.subscribe(subjectOf.anyClose(), {
       callback: (_error, message) => void discovery.#hint(message.subject),
     });
     discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));

@@ -32,7 +32,9 @@ export interface CallJob extends Job {
   writes: Promise<void>[];
   /** Large results under way, by index: how their parts are named and sent. */
   spills: Map<number, { id: string; lanes: Lanes }>;
+  /** When an executor began with it, and for how long it kept one, by `performance.now()`. */
   startedMs: number;
+  tookMs: number;
 }
 
 export interface RunnerOptions {
@@ -102,7 +104,6 @@ export class Runner {
   }
 
   async #run(tag: ActiveTag, delivery: Delivery): Promise<void> {
-    const receivedMs = performance.now();
     let job: CallJob | undefined;
     try {
       const call = tag.runnable.verifier.open(delivery.data, delivery.index);
@@ -113,7 +114,7 @@ export class Runner {
       await this.#refuse(tag, delivery, error);
     } finally {
       this.#held.delete(delivery);
-      this.#options.onEnded(tag, performance.now() - (job?.startedMs ?? receivedMs));
+      this.#options.onEnded(tag, job?.tookMs ?? 0);
     }
   }
 
@@ -139,6 +140,7 @@ export class Runner {
       writes: [],
       spills: new Map(),
       startedMs: performance.now(),
+      tookMs: 0,
     };
   }
 
@@ -157,6 +159,7 @@ export class Runner {
     for (;;) {
       job.startedMs = performance.now();
       const end = await pool.run(job);
+      job.tookMs += performance.now() - job.startedMs;
       const next = this.#settle(job, end);
       if (next === "returned") return false;
       if (next === "ended") break;

@@ -24,6 +24,8 @@ export const subjectOf = {
   call: (u: string, tag: string, index: number | "*") => `humq.call.${u}.${tag}.${index}`,
   manifest: (u: string, tag: string) => `$KV.humq_tags_${u}.tag.${tag}`,
   close: (u: string, tag: string) => `$KV.humq_tags_${u}.close.${tag}`,
+  /** The closing records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
+  anyClose: () => "$KV.*.close.*",
   outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>
     `$KV.humq_results_${u}.${kind}.${dc}.${tag}.${index}`,
   log: (u: string, tag: string, index: number | "*") => `humq.log.${u}.${tag}.${index}`,

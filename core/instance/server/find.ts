@@ -22,7 +22,7 @@ import {
 /** A way to fetch a nats-server into the cache. docs/decisions/0001 says why in this order. */
 export type FetchWay = "release" | "go" | "debian";
 
-export const FETCH_WAYS: readonly FetchWay[] = ["release", "go", "debian"];
+export const FETCH_WAYS: readonly FetchWay[] = ["release", "debian", "go"];
 
 /** A nats-server that is new enough, and where it was found. */
 export interface FoundServer extends Binary {
@@ -32,7 +32,7 @@ export interface FoundServer extends Binary {
 export interface FindServerOptions {
   /** Called with one sentence per step that a user may have to wait for. */
   onProgress?: (message: string) => void;
-  /** Ways to fetch, in order. Default: release, go, debian. */
+  /** Ways to fetch, in order. Default: release, debian, go. */
   ways?: readonly FetchWay[];
   /** Read instead of `process.env`: HUMQ_NATS_SERVER, HUMQ_CACHE, XDG_CACHE_HOME, PATH. */
   env?: NodeJS.ProcessEnv;
