@@ -30,7 +30,11 @@ const PAGE_BYTES = 4 * 1024 * 1024;
 const RESULTS = `SELECT idx, value FROM ended WHERE idx >= ? AND state = 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
 const ERRORS = `SELECT idx, state, error FROM ended INDEXED BY ended_otherwise
   WHERE idx >= ? AND state <> 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
-const ENDED = "SELECT idx FROM ended WHERE idx >= ? ORDER BY idx LIMIT 10000";
+
+/** Calls looked at together in the search for open ones. */
+const STRETCH = 10_000;
+const COUNT_ENDED = "SELECT count(*) AS calls FROM ended WHERE idx >= ? AND idx < ?";
+const ENDED = "SELECT idx FROM ended WHERE idx >= ? AND idx < ?";
 
 /**
  * All rows of a query from index 0 on, read in pages: between two of them nothing is held open, so the file can be written
@@ -93,13 +97,16 @@ export function* readOpen(store: () => Store, calls: number | Iterable<number>):
     for (const index of calls) if (!isEnded(store(), index)) yield index;
     return;
   }
-  let next = 0;
-  for (const row of paged(store, ENDED)) {
-    const ended = row.idx as number;
-    for (; next < Math.min(ended, calls); next++) yield next;
-    next = ended + 1;
-  }
-  for (; next < calls; next++) yield next;
+  for (let from = 0; from < calls; from += STRETCH) yield* openBetween(store(), from, Math.min(from + STRETCH, calls));
+}
+
+function openBetween(store: Store, from: number, to: number): number[] {
+  // Counting is far cheaper than listing, and most stretches are done or untouched.
+  const count = store.prepare(COUNT_ENDED);
+  if (store.run(() => count.get(from, to))?.calls === to - from) return [];
+  const list = store.prepare(ENDED);
+  const ended = new Set(store.run(() => list.all(from, to)).map(({ idx }) => idx));
+  return Array.from({ length: to - from }, (_, i) => from + i).filter((index) => !ended.has(index));
 }
 
 function isEnded(store: Store, index: number): boolean {

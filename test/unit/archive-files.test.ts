@@ -228,7 +228,7 @@ test("large results are read a few at a time", () => {
     }
     console.log(most);`;
   const { stdout } = spawnSync(process.execPath, ["--expose-gc", ...script(code)], { encoding: "utf8" });
-  expect(Number(stdout)).toBeGreaterThan(3e6);
+  expect(Number(stdout)).toBeGreaterThan(1e6);
   expect(Number(stdout)).toBeLessThan(30e6); // all of them are 180 MB
 });
 

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeValue, encodeArguments, encodeResult, encodeValue, jsonOf, MAX_DEPTH } from "../../core/values/index.ts";
@@ -17,6 +18,11 @@ class Plain {
 function withHole(array: unknown[], index: number): unknown[] {
   delete array[index];
   return array;
+}
+
+/** Node 22's deepStrictEqual holds two invalid Dates for different values; those have a test of their own. */
+function comparable(value: unknown): boolean {
+  return !inspect(value, { depth: null }).includes("Invalid Date");
 }
 
 /** A value of each kind that travels as exactly what it is. */
@@ -39,10 +45,7 @@ const exact: [what: string, value: unknown][] = [
   ],
   ["lone surrogates", ["\ud800", "\udc00\ud800", `${"a".repeat(100)}\ud83d`, { "\udfff": "é\ud800🎉" }]],
   ["nested", { a: [{ b: [[], {}, [null]] }], "": { "with space": 1 } }],
-  [
-    "dates",
-    [new Date(0), new Date(1.5e12 + 1), new Date(-1), new Date(Number.NaN), new Date(8.64e15), new Date(4.4e15 + 123)],
-  ],
+  ["dates", [new Date(0), new Date(1.5e12 + 1), new Date(-1), new Date(8.64e15), new Date(4.4e15 + 123)]],
   [
     "maps",
     new Map<unknown, unknown>([
@@ -91,6 +94,12 @@ describe("what comes back", () => {
   test("keeps which arrays are Buffers and which are Uint8Arrays", () => {
     const back = roundTrip([Buffer.from([1]), Uint8Array.of(1)]) as object[];
     expect(back.map((value) => value.constructor.name)).toEqual(["Buffer", "Uint8Array"]);
+  });
+
+  test("of an invalid date is an invalid date", () => {
+    const back = roundTrip(new Date(Number.NaN));
+    expect(back).toBeInstanceOf(Date);
+    expect((back as Date).getTime()).toBeNaN();
   });
 
   test("does not share memory with the message, nor show it in `.buffer`", () => {
@@ -211,18 +220,20 @@ describe("what comes back", () => {
 });
 
 describe("any value", () => {
-  const anything = fc.anything({
-    withBigInt: true,
-    withDate: true,
-    withMap: true,
-    withSet: true,
-    withTypedArray: true,
-    withSparseArray: true,
-    withUnicodeString: true,
-    withObjectString: true,
-    withNullPrototype: false,
-    withBoxedValues: true,
-  });
+  const anything = fc
+    .anything({
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withSet: true,
+      withTypedArray: true,
+      withSparseArray: true,
+      withUnicodeString: true,
+      withObjectString: true,
+      withNullPrototype: false,
+      withBoxedValues: true,
+    })
+    .filter(comparable);
   const anyString = fc.string({
     unit: fc.integer({ min: 0, max: 0xffff }).map((unit) => String.fromCharCode(unit)),
     maxLength: 80,
@@ -246,7 +257,7 @@ describe("any value", () => {
 
   test("date comes back exactly", () => {
     fc.assert(
-      fc.property(fc.date({ noInvalidDate: false }), (date) => assert.deepStrictEqual(roundTrip(date), date)),
+      fc.property(fc.date({ noInvalidDate: true }), (date) => assert.deepStrictEqual(roundTrip(date), date)),
       { numRuns: 2000 },
     );
   });
