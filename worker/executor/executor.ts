@@ -1,6 +1,7 @@
 /** The worker's end of one executor. */
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
+import { closeSync } from "node:fs";
 import { sendParts } from "./argument-parts.ts";
 import { Channel } from "./channel.ts";
 import { endCause } from "./end-cause.ts";
@@ -17,6 +18,7 @@ import {
 import { type HeldJob, JobTable } from "./job-table.ts";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { OutputRouter } from "./output-router.ts";
+import { readPosition } from "./position-file.ts";
 import { ProcessGroup, removeFolder } from "./process-group.ts";
 import type { Message, MessageBody } from "./protocol.ts";
 import { afterNextPoll, within } from "./timing.ts";
@@ -206,7 +208,7 @@ export class Executor<J extends Job = Job> {
   }
 
   async #watch(): Promise<EndCause> {
-    const { child, stdout, stderr, workDir } = this.#launched;
+    const { child, stdout, stderr, workDir, positionFd } = this.#launched;
     const exited = new Promise<void>((resolve) => {
       child.once("exit", () => {
         this.#exited = true;
@@ -240,12 +242,10 @@ export class Executor<J extends Job = Job> {
       fault: this.#fault,
       startError: this.#startError,
     });
-    this.#table.endAll(cause.message, (head) =>
-      // What was never up cannot have been taken down by a call.
-      cause.kind === "start" || !this.#ready
-        ? { state: "returned", outcomes: head.outcomes, reason: cause.message }
-        : { state: "crashed", outcomes: head.outcomes, index: head.next, cause },
-    );
+    // What was never up cannot have been taken down by a call.
+    if (this.#ready) this.#table.crash(readPosition(positionFd), cause);
+    else this.#table.returnAll(cause.message);
+    closeSync(positionFd);
     await removeFolder(workDir);
     return cause;
   }
@@ -333,11 +333,7 @@ export class Executor<J extends Job = Job> {
         return;
       case "retired":
         this.#accepting = false;
-        this.#table.endAll(message.body.reason, (head) => ({
-          state: "returned",
-          outcomes: head.outcomes,
-          reason: message.body.reason,
-        }));
+        this.#table.returnAll(message.body.reason);
         void this.stop(message.body.reason);
         return;
       default:

@@ -1,5 +1,6 @@
 /** The jobs that an executor holds, in the order in which it runs them: the first is the one that runs. */
-import type { Job, JobEnd, Outcome } from "./job.ts";
+import type { EndCause, Job, JobEnd, Outcome } from "./job.ts";
+import type { Position } from "./position-file.ts";
 import type { JobFrame } from "./protocol.ts";
 
 export class HeldJob<J extends Job> {
@@ -90,13 +91,29 @@ export class JobTable<J extends Job> {
     this.#announce();
   }
 
-  /** Ends all of them: `ofHead` makes the end of the first, the others were not started. */
-  endAll(reason: string, ofHead: (held: HeldJob<J>) => JobEnd): void {
-    const [head, ...others] = this.#jobs.values();
+  /** None of them was started, or not beyond the outcomes it has. */
+  returnAll(reason: string): void {
+    const jobs = [...this.#jobs.values()];
     this.#jobs.clear();
     this.#head = undefined;
-    head?.finish(ofHead(head));
-    for (const held of others) held.finish({ state: "returned", outcomes: held.outcomes, reason });
+    for (const held of jobs) held.finish({ state: "returned", outcomes: held.outcomes, reason });
+  }
+
+  /**
+   * The executor has ended. The call that ran is to blame: the first without an outcome, or a later one that the
+   * executor noted before it ended. Whatever else it held comes back.
+   */
+  crash(noted: Position | undefined, cause: EndCause): void {
+    const named = noted === undefined ? undefined : this.#jobs.get(noted.job);
+    const blamed = named ?? this.#head;
+    // Where it is within a chunk whose earlier outcomes were held back, these are lost: the chunk comes back, to be
+    // run on from there.
+    const isNext = named === undefined || noted === undefined || noted.index <= named.next;
+    if (blamed !== undefined && isNext) {
+      this.#jobs.delete(blamed.id);
+      blamed.finish({ state: "crashed", outcomes: blamed.outcomes, index: blamed.next, cause });
+    }
+    this.returnAll(cause.message);
   }
 
   #announce(): void {

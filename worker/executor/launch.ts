@@ -1,13 +1,13 @@
 /** Starts the executor's process, in the sandbox or without one. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, realpathSync } from "node:fs";
+import { mkdtempSync, openSync, realpathSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
-import { LIFELINE_FD } from "./protocol.ts";
+import { POSITION_FD } from "./protocol.ts";
 
 export interface LaunchOptions {
   isolation: Isolation;
@@ -35,6 +35,8 @@ export interface Launched {
   workDir: string;
   /** The folders that are emptied between calls, as the executor sees them. */
   folders: string[];
+  /** The child's position file, open; whoever launches closes it. */
+  positionFd: number;
   /** The sandbox's first process on this machine, once it is known. */
   sandboxPid: Promise<number | undefined>;
   /** A path below `packagesRoot` as the executor sees it. */
@@ -42,7 +44,7 @@ export interface Launched {
 }
 
 /** bubblewrap's report of its process id comes here. */
-const INFO_FD = LIFELINE_FD + 1;
+const INFO_FD = POSITION_FD + 1;
 
 /** The worker's process id is in the name, so that a later worker can tell which folders are nobody's. */
 export const WORK_DIR_PREFIX = "executor-";
@@ -64,6 +66,13 @@ async function readSandboxPid(info: Readable): Promise<number | undefined> {
   }
 }
 
+/** It has no name once it is open, so nothing of it is left behind. */
+function openPositionFile(path: string): number {
+  const fd = openSync(path, "wx+", 0o600);
+  rmSync(path);
+  return fd;
+}
+
 /** Starts it detached: the executor leads a process group, so the whole group can be signalled. */
 export function launch(options: LaunchOptions): Launched {
   const inSandbox = options.isolation === "bubblewrap";
@@ -73,8 +82,9 @@ export function launch(options: LaunchOptions): Launched {
   const command = inSandbox ? sandboxCommand(options, workDir, flags) : plainCommand(flags);
   const home = inSandbox ? SANDBOX_WORK : workDir;
   const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
+  const positionFd = openPositionFile(`${workDir}.position`);
   const child = spawn(command.file, command.args, {
-    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", ...(inSandbox ? (["pipe"] as const) : [])],
+    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", positionFd, ...(inSandbox ? (["pipe"] as const) : [])],
     cwd: workDir,
     env: { ...cleanEnvironment(home, path), ...options.env },
     detached: true,
@@ -88,6 +98,7 @@ export function launch(options: LaunchOptions): Launched {
     stdout: child.stdout!,
     stderr: child.stderr!,
     workDir,
+    positionFd,
     folders: [home],
     sandboxPid: info === undefined ? Promise.resolve(undefined) : readSandboxPid(info),
     packagesPath: (path) =>

@@ -15,6 +15,10 @@ export const INPUT_FD = 3;
 export const OUTPUT_FD = 4;
 /** and takes the end of this one for the worker's death. */
 export const LIFELINE_FD = 5;
+/** A file of `POSITION_BYTES`: the call that runs, noted while outcomes are held back; see child/outcomes.ts. */
+export const POSITION_FD = 6;
+/** Job (u32) and index (f64), big-endian. */
+export const POSITION_BYTES = 12;
 
 /** A job as it travels; `id` names it between worker and executor. */
 export interface JobFrame {

@@ -11,7 +11,7 @@ function userFolder(cacheDir: string, user: string): string {
 }
 
 /** All package sets of a user: the folder that the user's executors see (`packagesRootOf` of the pool). */
-export function userPackagesRoot(cacheDir: string, user: string): string {
+export function packagesFolder(cacheDir: string, user: string): string {
   return join(userFolder(cacheDir, user), "sets");
 }
 

@@ -9,7 +9,7 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Isolation } from "../isolation/isolation.ts";
-import { npmCacheFolder, setDigest, userPackagesRoot } from "./folders.ts";
+import { npmCacheFolder, packagesFolder, setDigest } from "./folders.ts";
 import { npmInstall, PackageInstallError } from "./npm.ts";
 import { makeRemovable } from "./removable.ts";
 import { type PackageSpec, parseSpecs } from "./specs.ts";
@@ -106,7 +106,7 @@ async function installInto(target: string, specs: readonly PackageSpec[], option
  */
 export async function installPackages(specs: readonly string[], options: PackageOptions): Promise<string> {
   const parsed = parseSpecs(specs);
-  const target = join(userPackagesRoot(options.cacheDir, options.user), setDigest(parsed));
+  const target = join(packagesFolder(options.cacheDir, options.user), setDigest(parsed));
   const failure = failures.get(target);
   if (failure !== undefined) {
     if (Date.now() - failure.atMs < FAILURE_KEPT_MS) throw failure.error;

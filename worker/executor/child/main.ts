@@ -19,6 +19,7 @@ function start(options: Extract<Message, { kind: "start" }>["body"]): Runner {
   const onStray = (error: unknown): void => started.stray(error, callContext.getStore());
   process.on("uncaughtException", onStray);
   process.on("unhandledRejection", onStray);
+  process.on("exit", () => started.flush());
   send("ready", { version: process.version });
   return started;
 }

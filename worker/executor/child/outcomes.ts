@@ -1,4 +1,11 @@
-/** Seals what calls ended with and sends it: at once per job, in parts where it is large. */
+/**
+ * Seals what calls ended with and sends it, in parts where it is large.
+ *
+ * A write wakes the worker, which costs more than a tiny call does. So while calls are tiny their outcomes wait for
+ * each other, for two milliseconds at most unless user code holds up the event loop. Meanwhile the call that runs is
+ * noted in a file: should it take the process down, it alone is blamed, and the calls whose outcomes were held
+ * are run again.
+ */
 import { encodeOutcome, type OutcomeMeta } from "../../../core/outcome.ts";
 import { SEAL_OVERHEAD, type SealContext, seal } from "../../../core/trust/seal.ts";
 import { PART_BYTES } from "../job.ts";
@@ -6,10 +13,14 @@ import type { JobFrame, OutcomeFrame } from "../protocol.ts";
 import { send } from "./link.ts";
 import type { KnownTag } from "./tags.ts";
 
-/** Outcomes of a chunk wait at most so long for each other, in milliseconds, */
+/** Outcomes wait at most so long for each other, in milliseconds, */
 const HOLD_MS = 2;
-/** and at most until they are so large together. */
+/** at most until they are so large together, */
 const HOLD_BYTES = 64 * 1024;
+/** and only after so many calls in a row */
+const TINY_CALLS = 16;
+/** that each took less than this, in milliseconds. */
+const TINY_MS = 1;
 /** What the record around a value takes at most, beside the worker's name. */
 const RECORD_BYTES = 128;
 
@@ -17,13 +28,19 @@ export class OutcomeSender {
   readonly #inlineLimitBytes: number;
   #held: OutcomeFrame[] = [];
   #heldBytes = 0;
-  #heldSinceMs = 0;
+  #tinyCalls = 0;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(inlineLimitBytes: number) {
     this.#inlineLimitBytes = inlineLimitBytes;
   }
 
-  /** Seals the outcome of call `index`. It may be held back until `flush()`, which must come before the next job. */
+  /** Whether outcomes wait to be sent. */
+  get holding(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** Seals the outcome of call `index` and sends it, or holds it back for a moment. */
   add(job: JobFrame, tag: KnownTag, index: number, failed: boolean, meta: OutcomeMeta, value: Uint8Array): void {
     const context: SealContext = {
       rootKey: tag.rootKey,
@@ -39,13 +56,16 @@ export class OutcomeSender {
     const parts = fits ? 0 : this.#sendParts(job, index, tag.tagKey, context, value);
     const plaintext = encodeOutcome(meta, fits ? value : { parts, bytes: value.length });
     const sealed = seal(tag.tagKey, context, plaintext);
-    if (this.#held.length === 0) this.#heldSinceMs = performance.now();
     this.#held.push({ job: job.id, index, failed: failed ? 1 : 0, parts, sealed });
     this.#heldBytes += sealed.length;
-    if (this.#heldBytes >= HOLD_BYTES || performance.now() - this.#heldSinceMs >= HOLD_MS) this.flush();
+    this.#tinyCalls = meta.durationMs < TINY_MS ? this.#tinyCalls + 1 : 0;
+    if (this.#tinyCalls < TINY_CALLS || this.#heldBytes >= HOLD_BYTES) this.flush();
+    else this.#timer ??= setTimeout(() => this.flush(), HOLD_MS);
   }
 
   flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     if (this.#held.length === 0) return;
     send("done", { outcomes: this.#held });
     this.#held = [];

@@ -20,6 +20,10 @@ export class Queue {
     job.received.push(sealed);
   }
 
+  get isEmpty(): boolean {
+    return this.#jobs.length === 0;
+  }
+
   /** The next job, if all of it is here. */
   take(): QueuedJob | undefined {
     const job = this.#jobs[0];

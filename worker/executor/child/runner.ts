@@ -17,6 +17,7 @@ import { eventLoopTurn } from "./event-loop-turn.ts";
 import { freshFolders, LeftoverFilesError } from "./folders.ts";
 import { fatal, send } from "./link.ts";
 import { OutcomeSender } from "./outcomes.ts";
+import { notePosition } from "./position.ts";
 import { Queue, type QueuedJob } from "./queue.ts";
 import { type KnownTag, LoadFailure, tagOf } from "./tags.ts";
 
@@ -38,6 +39,11 @@ export class Runner {
     return this.#active;
   }
 
+  /** The process is about to exit: what is done is told. */
+  flush(): void {
+    this.#outcomes.flush();
+  }
+
   /** Starts the next job if one is here and none runs. */
   pump(): void {
     if (this.#busy) return;
@@ -57,6 +63,7 @@ export class Runner {
     for (;;) {
       if (this.#retireReason !== undefined) {
         this.queue.clear();
+        this.#outcomes.flush();
         send("retired", { reason: this.#retireReason });
         // Stays busy for good: nothing starts any more.
         return;
@@ -77,7 +84,7 @@ export class Runner {
   async #runJob(job: QueuedJob): Promise<void> {
     const tag = tagOf(job.tagId);
     if (tag === undefined) {
-      send("refused", { job: job.id, reason: `the executor was not told of tag ${job.tagId}` });
+      this.#refuse(job, `the executor was not told of tag ${job.tagId}`);
       return;
     }
     let plaintext: Uint8Array;
@@ -85,11 +92,16 @@ export class Runner {
       plaintext = openArguments(job, tag);
     } catch (error) {
       if (!(error instanceof RefusedError)) throw error;
-      send("refused", { job: job.id, reason: error.message.toWellFormed() });
+      this.#refuse(job, error.message.toWellFormed());
       return;
     }
     await this.#runCalls(job, tag, plaintext);
+    if (this.queue.isEmpty) this.#outcomes.flush();
+  }
+
+  #refuse(job: QueuedJob, reason: string): void {
     this.#outcomes.flush();
+    send("refused", { job: job.id, reason });
   }
 
   async #runCalls(job: QueuedJob, tag: KnownTag, plaintext: Uint8Array): Promise<void> {
@@ -103,6 +115,7 @@ export class Runner {
     }
     for (let index = job.from; index < job.first + job.count && this.#retireReason === undefined; index++) {
       const args = lists[index - job.first]!;
+      if (this.#outcomes.holding) notePosition(job.id, index);
       this.#active = new ActiveCall(job.id, index);
       const settled = await this.#active.run(task, args);
       this.#cleanUp();
