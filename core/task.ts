@@ -150,6 +150,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
  * @param fn any function; one that is a task already is returned as it is
  * @throws UsageError where `fn` is not a function, or an option is unknown
  */
+export function task<F extends AnyFunction>(fn: F, context: ClassMethodDecoratorContext): F;
 export function task<A extends unknown[], R>(fn: (...args: A) => R): Task<A, Awaited<R>>;
 export function task<A extends unknown[], R>(
   fn: (...args: A) => R,
@@ -159,7 +160,6 @@ export function task<A extends unknown[], R>(
   fn: (...args: A) => R,
   options: TaskOptions,
 ): Task<Remaining<A>, Awaited<R>>;
-export function task<F extends AnyFunction>(fn: F, context: ClassMethodDecoratorContext): F;
 export function task(fn: AnyFunction, second: TaskOptions | ClassMethodDecoratorContext = {}): unknown {
   if (isTask(fn)) return fn;
   if (typeof fn !== "function") {
