@@ -18,7 +18,7 @@ export function decodeValue(bytes: Uint8Array): unknown {
   } catch (error) {
     if (error instanceof DecodeError) throw error;
     // What the engine refuses to build: a text, Map or bigint over its limits, a stack that was almost full before.
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = (error instanceof Error ? error.message : String(error)).slice(0, 200);
     throw new DecodeError(`not a value humq encoded: it cannot be built here (${reason})`, { cause: error });
   }
 }

@@ -189,6 +189,12 @@ describe("each trick", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200e6);
   });
 
+  test("a refusal says little about much", () => {
+    const pattern = "(".repeat(65_535);
+    const bytes = Buffer.concat([hex(`d81b 83 66 ${utf8("RegExp")} 79 ffff`), Buffer.from(pattern), hex("60")]);
+    expect(() => decodeValue(bytes)).toThrow(/^not a value humq encoded: it cannot be built here .{0,250}$/);
+  });
+
   test("a bigint of a megabyte is read at once", () => {
     const bytes = Buffer.concat([hex("c25a 00100000"), Buffer.alloc(1 << 20, 0xff)]);
     expect((decodeValue(bytes) as bigint) === 2n ** 8388608n - 1n).toBe(true);
