@@ -16,6 +16,7 @@ export { Instance, listInstances } from "./instance/home.ts";
 export { type RequestOptions, requestAccess } from "./instance/join.ts";
 export type { SubmitOptions } from "./options.ts";
 export type { ListedTag } from "./tag/list.ts";
+export type { LogText } from "./tag/log.ts";
 export type { PullOptions } from "./tag/pull.ts";
 export type { TagStatus } from "./tag/status.ts";
 export { type CallError, Tag, type ToFileOptions } from "./tag/tag.ts";

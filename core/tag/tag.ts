@@ -5,6 +5,7 @@ import { withSession } from "../instance/lease.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
 import { openTag } from "./access.ts";
 import { findTag } from "./list.ts";
+import { type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
 import { type TagStatus, tagStatus } from "./status.ts";
 
@@ -105,9 +106,9 @@ export class Tag<R = unknown> {
   /** What has been pulled, in call order; `null` for a call without a result (yet). */
   async *results(): AsyncGenerator<R | null> {
     let expected = 0;
-    for (const { index, value } of this.#archive.results()) {
+    for (const { index, value } of this.#archive.values()) {
       for (; expected < index; expected++) yield null;
-      yield decodeValue(value) as R;
+      yield value as R;
       expected++;
     }
     for (; expected < this.length; expected++) yield null;
@@ -130,6 +131,15 @@ export class Tag<R = unknown> {
     if (outcome?.value !== undefined) return decodeValue(outcome.value) as R;
     if (outcome?.error !== undefined) throw decodeError(outcome.error);
     throw new InstanceError(`call ${index} of ${this.name} has not ended`);
+  }
+
+  /** What a call printed, as far as the broker has it. */
+  log(index: number): Promise<LogText[]> {
+    return withSession(this.#instance, async (session) => {
+      const pieces: LogText[] = [];
+      for await (const piece of readLog(await openTag(session, this.name), index)) pieces.push(piece);
+      return pieces;
+    });
   }
 
   /**
