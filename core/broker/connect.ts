@@ -3,10 +3,8 @@
 import { encode } from "@nats-io/nkeys";
 import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { BrokerError, HumqError } from "../errors.ts";
+import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
-
-/** The oldest nats-server that humq works with: batches, write-once subjects and consumer limits as it needs them. */
-export const MIN_SERVER_VERSION = "2.15.0";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A half-open connection is noticed after two of these. */
@@ -36,17 +34,6 @@ function authenticator(login: Login): Authenticator {
   };
 }
 
-/** -1, 0 or 1 as `a` is an earlier, the same or a later version than `b`; what follows a `-` does not count. */
-export function compareVersions(a: string, b: string): number {
-  const parts = (version: string) => version.split("-", 1)[0]!.split(".").map(Number);
-  const [left, right] = [parts(a), parts(b)];
-  for (let i = 0; i < 3; i++) {
-    const difference = (left[i] ?? 0) - (right[i] ?? 0);
-    if (difference !== 0) return Math.sign(difference);
-  }
-  return 0;
-}
-
 /** What a failed connection means in words. */
 function explain(servers: readonly string[], cause: unknown): HumqError {
   if (cause instanceof HumqError) return cause;
@@ -61,7 +48,8 @@ function explain(servers: readonly string[], cause: unknown): HumqError {
 }
 
 /**
- * Connects, and stays connected: reconnects for ever once it was connected.
+ * Connects, and stays connected: reconnects for ever once it was connected. Only a broker that refuses the login
+ * twice, or asks for a signature on something that is no nonce, ends that; `closed()` then tells why.
  * @param onStatus hears of disconnects, reconnects and errors
  * @throws BrokerError where the broker cannot be reached, refuses the login, or is too old
  */
@@ -85,10 +73,10 @@ export async function connectBroker(
     throw explain(servers, cause);
   }
   const version = connection.info?.version ?? "unknown";
-  if (compareVersions(version, MIN_SERVER_VERSION) < 0) {
+  if (!isNewEnough(version)) {
     await connection.close();
     throw new BrokerError(
-      `the broker at ${servers.join(", ")} is nats-server ${version}; humq needs ${MIN_SERVER_VERSION} or newer. Upgrade it.`,
+      `the broker at ${servers.join(", ")} is nats-server ${version}; humq needs ${MINIMUM_SERVER_VERSION} or newer. Upgrade it.`,
     );
   }
   if (onStatus !== undefined) {
