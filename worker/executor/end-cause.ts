@@ -17,7 +17,12 @@ export class Tail {
   }
 }
 
-const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** Some numbers have two names; the first is the usual one. */
+const signalNames = new Map(
+  Object.entries(constants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
 /** What V8 prints before it aborts for want of memory. */
 const OUT_OF_MEMORY = /JavaScript heap out of memory|Allocation failed - .*out of memory|FatalProcessOutOfMemory/i;

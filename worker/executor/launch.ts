@@ -1,6 +1,6 @@
 /** Starts the executor's process, in the sandbox or without one. */
-import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, openSync, realpathSync, rmSync } from "node:fs";
+import { type ChildProcess, type StdioNull, type StdioPipe, spawn } from "node:child_process";
+import { closeSync, mkdtempSync, openSync, realpathSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
@@ -8,6 +8,7 @@ import type { Isolation } from "../isolation/isolation.ts";
 import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
 import { POSITION_FD } from "./protocol.ts";
+import { strayDescriptors } from "./stray-descriptors.ts";
 
 export interface LaunchOptions {
   isolation: Isolation;
@@ -83,14 +84,28 @@ export function launch(options: LaunchOptions): Launched {
   const home = inSandbox ? SANDBOX_WORK : workDir;
   const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
   const positionFd = openPositionFile(`${workDir}.position`);
+  const nothing = openSync("/dev/null", "r+");
+  const stdio: (StdioNull | StdioPipe | number)[] = [
+    "ignore",
+    "pipe",
+    "pipe",
+    "pipe",
+    "pipe",
+    "pipe",
+    positionFd,
+    inSandbox ? "pipe" : nothing,
+  ];
+  for (const fd of strayDescriptors(INFO_FD)) stdio[fd] = nothing;
   const child = spawn(command.file, command.args, {
-    stdio: ["ignore", "pipe", "pipe", "pipe", "pipe", "pipe", positionFd, ...(inSandbox ? (["pipe"] as const) : [])],
+    // What lies between is not passed on anyway; and `Array.from` fills the gaps.
+    stdio: Array.from(stdio, (entry) => entry ?? "ignore"),
     cwd: workDir,
     env: { ...cleanEnvironment(home, path), ...options.env },
     detached: true,
   });
+  closeSync(nothing);
   const pipes = child.stdio as unknown as (Duplex | undefined)[];
-  const info = pipes[INFO_FD];
+  const info = inSandbox ? pipes[INFO_FD] : undefined;
   return {
     child,
     toExecutor: pipes[3]!,
