@@ -1,0 +1,31 @@
+/** What all commands have in common. */
+import { Command, Flags } from "@oclif/core";
+import { jsonText } from "./json.ts";
+import { writeData } from "./output.ts";
+
+export abstract class HumqCommand extends Command {
+  static override enableJsonFlag = true;
+
+  static override baseFlags = {
+    instance: Flags.string({
+      helpGroup: "GLOBAL",
+      helpValue: "NAME",
+      description: "the instance to use; default: HUMQ_INSTANCE, else the default one",
+    }),
+  };
+
+  /** Errors are handled in one place (main.ts), with and without --json. */
+  protected override async catch(error: Error): Promise<never> {
+    throw error;
+  }
+
+  /** The value of --json. Commands return it from `run`. */
+  override logJson(value: unknown): void {
+    void writeData(jsonText(value));
+  }
+
+  /** Lines for people on stdout: the command's data where --json was not asked for. */
+  protected async print(text: string): Promise<void> {
+    if (!this.jsonEnabled()) await writeData(`${text}\n`);
+  }
+}

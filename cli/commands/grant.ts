@@ -1,0 +1,46 @@
+import { Args, Flags } from "@oclif/core";
+import { HumqCommand } from "../command.ts";
+import { defined } from "../defined.ts";
+import { message } from "../output.ts";
+import { moment } from "../table.ts";
+
+export default class Grant extends HumqCommand {
+  static override summary = "Let the holder of a request in. For the owner of the root key.";
+  static override description =
+    `It holds at once, without a restart: the holder's next command picks it up. Granting again under the same name renews or
+changes the grant. With --role worker, --datacenter names the datacenter whose key the request is of (default: NAME); else those
+that may serve the person (default: all).`;
+  static override examples = [
+    "<%= config.bin %> grant ADD-USER_... alice",
+    "<%= config.bin %> grant ADD-USER_... bob --expires 90d --datacenter cluster",
+    "<%= config.bin %> grant ADD-USER_... cluster --role worker",
+  ];
+  static override args = {
+    request: Args.string({ required: true, description: "what humq request printed: ADD-USER_..." }),
+    name: Args.string({ required: true, description: "the person's name, or the worker's" }),
+  };
+  static override flags = {
+    role: Flags.string({ helpValue: "ROLE", description: "submitter, worker or admin", default: "submitter" }),
+    datacenter: Flags.string({ helpValue: "NAME", multiple: true, multipleNonGreedy: true, description: "see above" }),
+    expires: Flags.string({ helpValue: "90d", description: "for how long: 90d, 12h ...; default: for ever" }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Grant);
+    const { parseDuration } = await import("../../core/duration.ts");
+    const { grantAccess } = await import("../../core/instance/grant.ts");
+    const { readyInstance } = await import("../instance.ts");
+    const { viewGrant } = await import("../grant-view.ts");
+    const expiresInMs = flags.expires === undefined ? undefined : parseDuration(flags.expires, "--expires");
+    const instance = await readyInstance(flags.instance);
+    const grant = await grantAccess(args.request, args.name, {
+      instance: instance.name,
+      ...defined({ datacenters: flags.datacenter, expiresInMs }),
+      // Checked by grantAccess, which knows the roles.
+      role: flags.role as "submitter",
+    });
+    const until = grant.expiresMs === 0 ? "" : `, until ${moment(grant.expiresMs)}`;
+    message(`Granted ${grant.name} on "${instance.name}" as ${grant.role}${until}. Nothing else is needed.`);
+    return viewGrant(grant);
+  }
+}

@@ -1,0 +1,76 @@
+import { Flags } from "@oclif/core";
+import { UsageError } from "../../core/errors.ts";
+import { HumqCommand } from "../command.ts";
+import { defined } from "../defined.ts";
+import { message } from "../output.ts";
+
+export default class Init extends HumqCommand {
+  static override summary = "Make the keys and the configuration of an instance on a server of its own.";
+  static override description =
+    `Writes the keys under HUMQ_HOME on this machine, where they stay, and the server's configuration into a folder that you
+take to the server (docs/deploy.md). Nothing is started. Once the server runs, humq init --finish sets it up; so does the first
+other command of yours that reaches it. The join link goes to stdout.`;
+  static override examples = [
+    "<%= config.bin %> init --host nats.example.org",
+    "<%= config.bin %> init --instance cluster --host 10.0.0.5 --port 4333 --dir ./humq-server --datacenter cluster",
+    "<%= config.bin %> init --finish --instance cluster",
+  ];
+  static override flags = {
+    host: Flags.string({ helpValue: "HOST", description: "name or address that people and workers reach it by" }),
+    port: Flags.integer({ helpValue: "PORT", min: 1, max: 65_535, description: "its port [default: 4222]" }),
+    dir: Flags.string({ helpValue: "DIR", description: "folder for the configuration [default: ./humq-server]" }),
+    datacenter: Flags.string({
+      helpValue: "NAME",
+      description: "the first datacenter, whose key is made on this machine [default: main]",
+    }),
+    finish: Flags.boolean({
+      description: "the server runs: set it up",
+      exclusive: ["host", "port", "dir", "datacenter"],
+    }),
+  };
+
+  async run() {
+    const { flags } = await this.parse(Init);
+    return flags.finish ? this.#finish(flags.instance) : this.#init(flags);
+  }
+
+  async #init(flags: {
+    instance?: string | undefined;
+    host?: string | undefined;
+    port?: number | undefined;
+    dir?: string | undefined;
+    datacenter?: string | undefined;
+  }) {
+    const { instance, host, port, dir, datacenter } = flags;
+    if (host === undefined) {
+      throw new UsageError("--host is missing: the name or address that people and workers reach the server by");
+    }
+    const { initInstance } = await import("../../core/instance/init.ts");
+    const made = await initInstance({ ...defined({ instance, port, folder: dir, datacenter }), host });
+    const folder = made.configPath.replace(/\/nats\.conf$/, "");
+    message(
+      `Made the instance "${made.instance.name}": keys in ${made.instance.folder} (keep a backup of root.seed), server configuration in ${folder}\n` +
+        "Next:\n" +
+        `  1. Take ${folder} to the server and start it there, with docker compose up -d or\n` +
+        `     cd humq-server && nats-server -c nats.conf   (docs/deploy.md)\n` +
+        `  2. Here: humq init --finish --instance ${made.instance.name}\n` +
+        "  3. Send people and datacenters the join link; they answer with a request, which you grant: humq grant REQUEST NAME",
+    );
+    await this.print(made.link);
+    const { configPath, link } = made;
+    return { instance: made.instance.name, link, configPath, datacenter: made.datacenter };
+  }
+
+  async #finish(name: string | undefined) {
+    const { findInstance } = await import("../../core/instance/home.ts");
+    const { finishInit } = await import("../../core/instance/init.ts");
+    const instance = findInstance(name);
+    const datacenter = await finishInit(instance);
+    message(
+      datacenter === undefined
+        ? `"${instance.name}" is set up already.`
+        : `"${instance.name}" is set up. A worker of datacenter "${datacenter}" can start on this machine: humq worker`,
+    );
+    return { instance: instance.name, finished: datacenter !== undefined };
+  }
+}

@@ -1,0 +1,54 @@
+import { existsSync } from "node:fs";
+import { Args, Flags } from "@oclif/core";
+import { UsageError } from "../../core/errors.ts";
+import { HumqCommand } from "../command.ts";
+import { listenForInterrupt } from "../interrupt.ts";
+import { message } from "../output.ts";
+
+export default class Pull extends HumqCommand {
+  static override summary = "Fetch a tag's new outcomes into an archive file.";
+  static override description =
+    `Makes the file, or goes on with it where it is there; only what is new is fetched. Prints how many calls are still open, and
+the file's name on stdout. Ctrl-C leaves a consistent file: pull again to go on.
+Exit code 0 says that what was asked for was fetched (with --wait: that every call has ended), also where calls failed: see
+humq errors.`;
+  static override examples = [
+    "<%= config.bin %> pull last",
+    "<%= config.bin %> pull pi_3f pi.db --wait",
+    "<%= config.bin %> pull last pi.db --json",
+  ];
+  static override args = {
+    tag: Args.string({ required: true, description: "name, any unambiguous beginning of it, or last" }),
+    file: Args.string({ description: "the archive file; default: TAG.db in this folder" }),
+  };
+  static override flags = {
+    wait: Flags.boolean({ char: "w", description: "wait until every call has ended" }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Pull);
+    const { Tag } = await import("../../core/tag/tag.ts");
+    const { readyInstance } = await import("../instance.ts");
+    const interrupt = listenForInterrupt("stopped before everything was pulled; pull again to go on");
+    const instance = await readyInstance(flags.instance);
+    const found = await Tag.fromQueue(args.tag, { instance: instance.name });
+    const file = args.file ?? `${found.name}.db`;
+    const isNew = !existsSync(file);
+    using tag = isNew ? found : Tag.fromFile(file);
+    if (tag.name !== found.name) {
+      throw new UsageError(`${file} is the archive of ${tag.name}, not of ${found.name}. Name another file.`);
+    }
+    if (isNew) tag.toFile(file, { stayLinked: true });
+    else found.close();
+    const quiet = this.jsonEnabled();
+    const open = await tag.pull({ blocking: flags.wait, signal: interrupt.signal, quiet });
+    const { name, length: calls, nResults: results, nErrors: errors } = tag;
+    message(
+      `${name}: ${results} of ${calls} calls succeeded, ${errors} ended otherwise, ${open} still open` +
+        (open > 0 ? ". Pull again, or with --wait." : "."),
+    );
+    interrupt.signal.throwIfAborted();
+    await this.print(file);
+    return { tag: name, file, calls, results, errors, open };
+  }
+}

@@ -1,0 +1,34 @@
+import { Args, Flags } from "@oclif/core";
+import { HumqCommand } from "../command.ts";
+import { defined } from "../defined.ts";
+import { message } from "../output.ts";
+
+export default class Request extends HumqCommand {
+  static override summary = "Ask to be let in: make an identity and print the request for the instance's owner.";
+  static override description =
+    `Nothing is sent: give the printed line to the owner, who grants it with humq grant. Running it again prints the same.
+With --datacenter the request is for a datacenter's workers on this machine instead of for you.`;
+  static override examples = [
+    "<%= config.bin %> request 'humq://nats.example.org:4222/main?root=...&guest=...'",
+    "<%= config.bin %> request LINK --instance work",
+    "<%= config.bin %> request LINK --datacenter cluster",
+  ];
+  static override args = { link: Args.string({ required: true, description: "the join link the owner gave you" }) };
+  static override flags = {
+    datacenter: Flags.string({ helpValue: "NAME", description: "make the key of this datacenter instead of yours" }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Request);
+    const { instance, datacenter } = flags;
+    const { requestAccess } = await import("../../core/instance/join.ts");
+    const request = requestAccess(args.link, defined({ instance, datacenter }));
+    message(
+      datacenter === undefined
+        ? "Send this to the owner, who runs: humq grant REQUEST YOUR_NAME"
+        : `Send this to the owner, who runs: humq grant REQUEST ${datacenter} --role worker`,
+    );
+    await this.print(request);
+    return { request };
+  }
+}

@@ -1,0 +1,81 @@
+import { Args, Flags } from "@oclif/core";
+import { UsageError } from "../../core/errors.ts";
+import { HumqCommand } from "../command.ts";
+import { defined } from "../defined.ts";
+import { keepStdoutForData, message } from "../output.ts";
+
+export default class Submit extends HumqCommand {
+  static override summary = "Send calls of a function in a file, without writing any other code.";
+  static override description =
+    `FILE is TypeScript or JavaScript and is loaded here, as Node would; FUNCTION is one that it exports (default: the default export,
+or the only function exported). Each line of the --args file is one call: an array holds the arguments in order, an object holds
+them by the parameters' names (a function with one { destructured } parameter gets the object itself). Where a line is wrong,
+nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.`;
+  static override examples = [
+    "<%= config.bin %> submit work.ts#simulate --args calls.jsonl",
+    `seq 100 | sed 's/.*/[&]/' | <%= config.bin %> submit pi.js --args - --tag pi --chunk-size 10`,
+    "<%= config.bin %> submit resize.ts --args files.jsonl --package sharp@0.34 --cpus 2 --time-limit 5m",
+  ];
+  static override args = {
+    target: Args.string({ name: "FILE[#FUNCTION]", required: true, description: "the file, and the function in it" }),
+  };
+  static override flags = {
+    args: Flags.string({
+      required: true,
+      helpValue: "FILE",
+      description: "the calls: a JSON array or object a line; - for stdin",
+    }),
+    tag: Flags.string({ helpValue: "LABEL", description: "the tag's label; default: the function's name" }),
+    package: Flags.string({
+      helpValue: "NAME@VERSION",
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "install on the worker instead of bundling",
+    }),
+    datacenter: Flags.string({
+      helpValue: "NAME",
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "may run it; default: all that serve you",
+    }),
+    "chunk-size": Flags.integer({ helpValue: "N", description: "calls in one message [default: 1]" }),
+    cpus: Flags.integer({ helpValue: "N", description: "cores that one call occupies [default: 1]" }),
+    "time-limit": Flags.string({ helpValue: "5m", description: "how long one call may run; default: no limit" }),
+    priority: Flags.integer({ helpValue: "N", description: "among your tags, higher first [default: 0]" }),
+    attempts: Flags.integer({ helpValue: "N", description: "how often a failing call is run in all [default: 1]" }),
+    concurrency: Flags.integer({ helpValue: "N", description: "calls that run at once at most; default: no limit" }),
+    quiet: Flags.boolean({ char: "q", description: "no progress bar and no messages" }),
+  };
+
+  async run() {
+    const { args, flags } = await this.parse(Submit);
+    keepStdoutForData();
+    const { readyInstance } = await import("../instance.ts");
+    const { loadFunction } = await import("../submit/load.ts");
+    const { readCalls } = await import("../submit/calls.ts");
+    const { asTask, codeOf } = await import("../submit/task.ts");
+    const { parametersOf } = await import("../submit/parameters.ts");
+    const instance = await readyInstance(flags.instance);
+    const { fn, name } = await loadFunction(args.target);
+    const task = asTask(fn, name);
+    let calls = 0;
+    for await (const list of readCalls(flags.args, parametersOf(codeOf(fn)))) {
+      task(...list);
+      calls++;
+    }
+    if (calls === 0)
+      throw new UsageError(`nothing to submit: ${flags.args === "-" ? "stdin" : flags.args} holds no calls`);
+    const { package: packages, datacenter: datacenters, "chunk-size": chunkSize, "time-limit": timeLimit } = flags;
+    const { tag: label, cpus, priority, attempts, concurrency } = flags;
+    const quiet = flags.quiet || this.jsonEnabled();
+    const tag = await task.submit({
+      ...defined({ packages, datacenters, chunkSize, timeLimit, tag: label, cpus, priority, attempts, concurrency }),
+      quiet,
+      instance: instance.name,
+    });
+    if (!quiet)
+      message(`Submitted ${calls} call${calls === 1 ? "" : "s"} of ${name}. Next: humq pull ${tag.name} --wait`);
+    await this.print(tag.name);
+    return { tag: tag.name, task: name, calls };
+  }
+}

@@ -1,0 +1,26 @@
+import { HumqCommand } from "../command.ts";
+
+export default class Users extends HumqCommand {
+  static override summary = "List the grants of the instance. For the owner of the root key.";
+  static override examples = ["<%= config.bin %> users", "<%= config.bin %> users --json"];
+
+  async run() {
+    const { flags } = await this.parse(Users);
+    const { listGrants } = await import("../../core/instance/grant.ts");
+    const { readyInstance } = await import("../instance.ts");
+    const { viewGrant } = await import("../grant-view.ts");
+    const { moment, table } = await import("../table.ts");
+    const instance = await readyInstance(flags.instance);
+    const grants = (await listGrants({ instance: instance.name })).map(viewGrant);
+    const rows = grants.map(({ name, role, datacenters, issuedMs, expiresMs, user }) => [
+      name,
+      role,
+      datacenters.join(",") || "all",
+      moment(issuedMs),
+      moment(expiresMs),
+      user,
+    ]);
+    await this.print(table(["NAME", "ROLE", "DATACENTERS", "ISSUED", "EXPIRES", "KEY"], rows));
+    return grants;
+  }
+}

@@ -1,0 +1,47 @@
+import { Flags } from "@oclif/core";
+import { HumqCommand } from "../command.ts";
+import { defined } from "../defined.ts";
+import { listenForInterrupt } from "../interrupt.ts";
+import { message } from "../output.ts";
+
+export default class WorkerCommand extends HumqCommand {
+  static override summary = "Run calls of a datacenter on this machine.";
+  static override description =
+    `Needs the datacenter's key on this machine: humq request LINK --datacenter NAME, then the owner grants it with --role
+worker. Runs until Ctrl-C or SIGTERM: running calls get a moment to end, the rest is handed back.
+With --json one object is printed as soon as the worker is ready; its log goes to stderr.`;
+  static override examples = ["<%= config.bin %> worker", "<%= config.bin %> worker --datacenter cluster --slots 32"];
+  static override flags = {
+    datacenter: Flags.string({ helpValue: "NAME", description: "default: the one whose key is on this machine" }),
+    slots: Flags.integer({ helpValue: "N", min: 1, description: "calls that run at once; default: cores" }),
+    unsafe: Flags.boolean({
+      description: "without bubblewrap, run other users' calls as well: they can read all that you can",
+    }),
+  };
+
+  async run() {
+    const { flags } = await this.parse(WorkerCommand);
+    const { datacenter, slots, unsafe } = flags;
+    const { readyInstance } = await import("../instance.ts");
+    const { Worker, stderrLog } = await import("../../worker/index.ts");
+    const { describeWorker } = await import("../worker-text.ts");
+    const interrupt = listenForInterrupt("stopped before the worker was ready");
+    const instance = await readyInstance(flags.instance);
+    const worker = await Worker.start({
+      ...defined({ datacenter, slots }),
+      instance: instance.name,
+      unsafe,
+      log: stderrLog,
+    });
+    try {
+      message(`${describeWorker(worker)} Ctrl-C stops it.`);
+      if (this.jsonEnabled()) {
+        const { name, isolation } = worker;
+        this.logJson({ name, datacenter: worker.datacenter, slots: worker.slots, isolation, instance: instance.name });
+      }
+      await Promise.race([interrupt.asked, worker.finished]);
+    } finally {
+      await worker.stop();
+    }
+  }
+}

@@ -1,0 +1,55 @@
+/** The one table from errors to what a user sees and to the exit code. */
+import { CLIError, ExitError } from "@oclif/core/errors";
+import { HumqError } from "../core/errors.ts";
+import { OutputClosed } from "./output.ts";
+
+export const BUGS_URL = "https://github.com/humq/humq/issues";
+
+export const EXIT = { done: 0, failed: 1, usage: 2, bug: 70, interrupted: 130 } as const;
+
+/** Exit codes by `HumqError.code`; those not listed: 1. */
+const EXIT_BY_CODE: Readonly<Record<string, number>> = { usage: EXIT.usage, interrupted: EXIT.interrupted };
+
+export interface Failure {
+  exitCode: number;
+  /** Stable, for `--json`; undefined where there is nothing to say. */
+  code?: string;
+  /** For people. */
+  message?: string;
+}
+
+/** Ended by the user (Ctrl-C) before what was asked for was done. */
+export class InterruptedError extends HumqError {
+  constructor(message: string) {
+    super("interrupted", message);
+  }
+}
+
+/** Also one of another copy of humq, which a user's file may import. */
+function isHumqError(error: unknown): error is HumqError {
+  if (error instanceof HumqError) return true;
+  for (
+    let type = (error as Error | undefined)?.constructor;
+    typeof type === "function";
+    type = Object.getPrototypeOf(type)
+  ) {
+    if (type.name === "HumqError") return true;
+  }
+  return false;
+}
+
+export function failureOf(error: unknown): Failure {
+  if (error instanceof OutputClosed) return { exitCode: EXIT.done };
+  if (error instanceof ExitError) return { exitCode: error.oclif.exit ?? EXIT.failed };
+  if (isHumqError(error)) {
+    return { exitCode: EXIT_BY_CODE[error.code] ?? EXIT.failed, code: error.code, message: error.message };
+  }
+  // Flags, arguments and command names that oclif refuses.
+  if (error instanceof CLIError) return { exitCode: EXIT.usage, code: "usage", message: error.message };
+  const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
+  return {
+    exitCode: EXIT.bug,
+    code: "bug",
+    message: `${stack}\n\nThis is a bug in humq. Please report it with the lines above: ${BUGS_URL}`,
+  };
+}

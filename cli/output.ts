@@ -1,0 +1,46 @@
+/** Where commands write: data on stdout, everything else on stderr. */
+import { once } from "node:events";
+
+/** Whoever read our output has had enough (`humq results ... | head`). */
+export class OutputClosed extends Error {
+  override readonly name = "OutputClosed";
+}
+
+/** The real stdout, which stays data when `keepStdoutForData` has turned the rest away. */
+const writeStdout = process.stdout.write.bind(process.stdout);
+let closed = false;
+
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  closed = true;
+});
+
+/**
+ * Writes data; resolves when more may come.
+ * @throws OutputClosed when nobody reads any more
+ */
+export async function writeData(text: string): Promise<void> {
+  if (closed) throw new OutputClosed();
+  if (writeStdout(text)) return;
+  await Promise.race([once(process.stdout, "drain"), once(process.stdout, "close")]).catch(() => undefined);
+  if (closed) throw new OutputClosed();
+}
+
+export function message(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** From now on what user code prints goes to stderr: stdout is for the command's own data. */
+export function keepStdoutForData(): void {
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
+}
+
+/** Waits until what was written has gone to the reader. */
+export async function flushOutput(): Promise<void> {
+  const { promise: out, resolve: outDone } = Promise.withResolvers<void>();
+  const { promise: err, resolve: errDone } = Promise.withResolvers<void>();
+  if (closed) outDone();
+  else writeStdout("", () => outDone());
+  process.stderr.write("", () => errDone());
+  await Promise.all([out, err]);
+}

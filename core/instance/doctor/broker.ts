@@ -1,0 +1,93 @@
+/** What the broker says: reachable, its clock, the grant, who would run calls. */
+import { jetstreamManager } from "@nats-io/jetstream";
+import { HUB_STREAMS, IMPORTED_API, shortUser, streamOf, subjectOf } from "../../broker/names.ts";
+import { StreamReader } from "../../broker/read.ts";
+import { formatDuration } from "../../duration.ts";
+import { HumqError } from "../../errors.ts";
+import { CLOCK_TOLERANCE_MS, openDirectory } from "../../trust/grant.ts";
+import type { Instance } from "../home.ts";
+import { openSession, type Session } from "../session.ts";
+import { type Check, fail, ok, warn } from "./check.ts";
+
+const DAY_MS = 24 * 60 * 60_000;
+/** A grant that ends sooner is worth a word. */
+const EXPIRY_NOTICE_MS = 14 * DAY_MS;
+
+/** Logs in as the person or, where only a datacenter's key is here, as that datacenter. */
+async function logIn(instance: Instance): Promise<Session> {
+  const [datacenter] = instance.datacenters();
+  const asDatacenter = instance.identity() === undefined && datacenter !== undefined;
+  return openSession(instance, asDatacenter ? { datacenter, name: "humq doctor" } : { name: "humq doctor" });
+}
+
+export async function* checkBroker(instance: Instance): AsyncGenerator<Check> {
+  let session: Session;
+  try {
+    session = await logIn(instance);
+  } catch (error) {
+    if (!(error instanceof HumqError)) throw error;
+    const advice =
+      error.code === "broker"
+        ? "Is it running (humq up, or the server of humq init), and does a firewall let you through?"
+        : "See the message.";
+    yield fail("broker", error.message, advice);
+    return;
+  }
+  try {
+    yield ok(
+      "broker",
+      `nats-server ${session.nc.info?.version} at ${session.nc.getServer()}, ${await session.nc.rtt()} ms`,
+    );
+    yield checkGrant(session);
+    if (session.grant.role === "worker") return;
+    yield await checkClock(session);
+    yield await checkDatacenters(session);
+  } finally {
+    await session.nc.close();
+  }
+}
+
+function checkGrant({ grant }: Session): Check {
+  const whose = `${grant.name} (${grant.role})`;
+  if (grant.expiresMs === 0) return ok("grant", `${whose}, valid for ever`);
+  const leftMs = grant.expiresMs - Date.now();
+  const until = `${whose}, valid until ${new Date(grant.expiresMs).toISOString()}`;
+  if (leftMs > EXPIRY_NOTICE_MS) return ok("grant", until);
+  return warn("grant", `${until}: ${formatDuration(Math.max(0, leftMs))} from now`, "Ask the owner to grant it again.");
+}
+
+/** JetStream's answers about a stream carry the server's time. */
+async function checkClock({ nc, identity }: Session): Promise<Check> {
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  const sent = Date.now();
+  const { ts } = await manager.streams.info(streamOf.tags(shortUser(identity.user)));
+  const received = Date.now();
+  const offMs = Date.parse(ts ?? "") - (sent + received) / 2;
+  if (Number.isNaN(offMs)) return warn("clock", "the server does not tell its time", "Use nats-server 2.15 or newer.");
+  const off = formatDuration(Math.abs(offMs));
+  if (Math.abs(offMs) < CLOCK_TOLERANCE_MS / 2) return ok("clock", `within ${off} of the server's`);
+  const message = `the server's clock is ${off} ${offMs > 0 ? "ahead of" : "behind"} this machine's`;
+  const advice = "Set the clocks (NTP): grants are valid by the clock.";
+  return Math.abs(offMs) < CLOCK_TOLERANCE_MS ? warn("clock", message, advice) : fail("clock", message, advice);
+}
+
+async function checkDatacenters({ nc, grant, link }: Session): Promise<Check> {
+  const reader = await StreamReader.open(nc, IMPORTED_API);
+  const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
+  const known = stored === null ? [] : openDirectory(stored.data, link.rootKey).datacenters.map(({ name }) => name);
+  const serving = known.filter((name) => grant.datacenters.length === 0 || grant.datacenters.includes(name));
+  if (serving.length === 0) {
+    return fail("datacenters", "none serves you", "The owner grants one: humq grant REQUEST NAME --role worker");
+  }
+  const workers = new Map<string, number>(serving.map((name) => [name, 0]));
+  for await (const { subject } of reader.all(HUB_STREAMS.workers, subjectOf.worker("*", "*"))) {
+    const name = subject.split(".")[2] ?? "";
+    const count = workers.get(name);
+    if (count !== undefined) workers.set(name, count + 1);
+  }
+  const message = [...workers].map(([name, count]) => `${name} (${count} worker${count === 1 ? "" : "s"})`).join(", ");
+  const some = [...workers.values()].some((count) => count > 0);
+  return some
+    ? ok("datacenters", message)
+    : warn("datacenters", message, "Calls wait until one starts: humq worker, on a machine with the datacenter's key.");
+}

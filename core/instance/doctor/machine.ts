@@ -1,0 +1,70 @@
+/** What this machine has: Node, nats-server, isolation, files that only their owner may read. */
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { detectIsolation } from "../../../worker/isolation/isolation.ts";
+import { homeFolder } from "../home.ts";
+import { findNatsServer, MINIMUM_SERVER_VERSION } from "../server/index.ts";
+import { type Check, fail, ok, warn } from "./check.ts";
+
+const MINIMUM_NODE = [22, 18] as const;
+
+export function checkNode(): Check {
+  const { node } = process.versions;
+  const [major = 0, minor = 0] = node.split(".").map(Number);
+  const [leastMajor, leastMinor] = MINIMUM_NODE;
+  const good = major > leastMajor || (major === leastMajor && minor >= leastMinor);
+  return good
+    ? ok("node", `${node} (${process.execPath})`)
+    : fail("node", `${node} is too old`, `Install Node.js ${MINIMUM_NODE.join(".")} or newer: https://nodejs.org`);
+}
+
+/** Only looks; nothing is fetched. */
+export async function checkServer(): Promise<Check> {
+  try {
+    const { version, path, source } = await findNatsServer({ ways: [] });
+    return ok("nats-server", `${version} (${path}, ${source === "env" ? "HUMQ_NATS_SERVER" : source})`);
+  } catch (error) {
+    if (process.env.HUMQ_NATS_SERVER) {
+      return fail("nats-server", (error as Error).message, "Correct or unset HUMQ_NATS_SERVER.");
+    }
+    return warn(
+      "nats-server",
+      `none of ${MINIMUM_SERVER_VERSION} or newer here`,
+      "Needed for humq up only, which fetches one by itself.",
+    );
+  }
+}
+
+export async function checkIsolation(): Promise<Check> {
+  const { isolation, reason } = await detectIsolation();
+  if (isolation === "bubblewrap") return ok("isolation", "bubblewrap: user code sees no file of the worker");
+  return warn(
+    "isolation",
+    `none (${reason}): a worker here runs only its owner's calls`,
+    "Install bubblewrap (apt install bubblewrap, dnf install bubblewrap) and allow unprivileged user namespaces.",
+  );
+}
+
+/** All files below a folder. Sockets, links and the broker's data are nobody's secrets. */
+function* filesBelow(folder: string): Generator<string> {
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) {
+      if (entry.name !== "server" && entry.name !== "packages") yield* filesBelow(path);
+    } else if (entry.isFile()) yield path;
+  }
+}
+
+export function checkHome(): Check {
+  const home = homeFolder();
+  if (!existsSync(home)) return ok("home", `${home} is not there yet; it is made when needed`);
+  if (process.platform === "win32") return ok("home", home);
+  const open = [...filesBelow(home)].filter(
+    (path) => (lstatSync(path).mode & 0o077) !== 0 && !path.endsWith("default"),
+  );
+  const [first] = open;
+  if (first === undefined) return ok("home", `${home}: its secrets are readable by you alone`);
+  const more = open.length === 1 ? "" : ` and ${open.length - 1} more`;
+  const advice = `Run: chmod 600 ${open.map((path) => `'${path}'`).join(" ")} - and think about who may have read them.`;
+  return fail("home", `${first}${more} can be read by others`, advice);
+}

@@ -1,0 +1,123 @@
+/** An instance on a server of its own: keys here, the configuration into a folder that goes there. */
+import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { join, resolve } from "node:path";
+import { isName } from "../broker/names.ts";
+import { InstanceError, UsageError } from "../errors.ts";
+import { readIfPresent, writePrivate } from "./files.ts";
+import { defaultInstance, type Instance } from "./home.ts";
+import { formatLink } from "./link.ts";
+import { writeServerConfig } from "./server/index.ts";
+import { createInstance, operatorConfig, prepareBroker } from "./setup.ts";
+import { removeNewInstance } from "./undo.ts";
+
+export const DEFAULT_SERVER_FOLDER = "humq-server";
+export const DEFAULT_PORT = 4222;
+/** Of the instance and of its first datacenter. */
+export const DEFAULT_INIT_NAME = "main";
+
+export interface InitOptions {
+  /** Name of the instance. Default `main`. */
+  instance?: string;
+  /** Name or address under which people and workers reach the server. */
+  host: string;
+  /** Its port. Default 4222. */
+  port?: number;
+  /** Folder to write the server's configuration into; made where there is none. Default `humq-server`. */
+  folder?: string;
+  /** The first datacenter, whose key is made on this machine. Default `main`. */
+  datacenter?: string;
+}
+
+export interface Initialised {
+  instance: Instance;
+  /** What people join with, once the server runs. */
+  link: string;
+  /** Absolute path of the nats.conf. */
+  configPath: string;
+  datacenter: string;
+}
+
+/** A host as it stands in an address: IPv6 in brackets. */
+function addressOf(host: string, port: number): string {
+  const bare = host.replace(/^\[(.*)\]$/, "$1");
+  const address = `nats://${isIPv6(bare) ? `[${bare}]` : bare}:${port}`;
+  const usable = /^[A-Za-z0-9.:-]+$/.test(bare) && URL.canParse(address);
+  if (usable) return address;
+  throw new UsageError(`host: expected a name or an address such as nats.example.org, got ${JSON.stringify(host)}`);
+}
+
+/** Says that the server has yet to be told of the hub, the owner and the first datacenter; holds that one's name. */
+function pendingPath(instance: Instance): string {
+  return join(instance.folder, "unfinished");
+}
+
+/** Whether {@link finishInit} has yet to run. */
+export function isUnfinished(instance: Instance): boolean {
+  return existsSync(pendingPath(instance));
+}
+
+/** The folder is new or empty of ours; undoing leaves it as it was. */
+function writeServerFolder(folder: string, config: string): void {
+  const isNew = !existsSync(folder);
+  const configPath = join(folder, "nats.conf");
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // The server makes its folders itself, but in a container perhaps as somebody else.
+    for (const part of ["accounts", "store"]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+    writeFileSync(configPath, config, { mode: 0o600, flag: "wx" });
+  } catch (cause) {
+    if (isNew) rmSync(folder, { recursive: true, force: true });
+    throw new InstanceError(`cannot write ${configPath}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/**
+ * Makes the keys of a new instance under `$HUMQ_HOME` and writes the configuration of its server, which is not started.
+ * Once it runs, {@link finishInit} completes it.
+ * @throws UsageError for a host, port or name that cannot be right; InstanceError where the instance or the
+ *   configuration exists already. Nothing is left then.
+ */
+export async function initInstance(options: InitOptions): Promise<Initialised> {
+  const { instance: name = DEFAULT_INIT_NAME, port = DEFAULT_PORT, datacenter = DEFAULT_INIT_NAME } = options;
+  const folder = resolve(options.folder ?? DEFAULT_SERVER_FOLDER);
+  const configPath = join(folder, "nats.conf");
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new UsageError(`port: expected a whole number from 1 to 65535, got ${port}`);
+  }
+  if (!isName(datacenter)) {
+    throw new UsageError(`a datacenter's name has letters, digits, - and _, got ${JSON.stringify(datacenter)}`);
+  }
+  const address = addressOf(options.host, port);
+  if (existsSync(configPath)) {
+    throw new InstanceError(`${configPath} is there already, and is not overwritten. Name another folder with --dir.`);
+  }
+  const before = defaultInstance();
+  const instance = await createInstance(name, [address]);
+  try {
+    const config = await operatorConfig(instance.root()!, name);
+    const places = { storeDir: "store", jwtDir: "accounts" };
+    // Every address of the machine: which of them is to be reached is up to whoever runs it.
+    const text = writeServerConfig({ host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config });
+    writePrivate(pendingPath(instance), `${datacenter}\n`);
+    writeServerFolder(folder, text);
+  } catch (error) {
+    removeNewInstance(instance, before);
+    throw error;
+  }
+  return { instance, link: formatLink(instance.link), configPath, datacenter };
+}
+
+/**
+ * Brings the server that was started with the configuration of {@link initInstance} to what the instance needs: hub,
+ * guest, the owner's own grant, the first datacenter. Repeating it does no harm.
+ * @returns the first datacenter's name; undefined where nothing was left to do
+ * @throws BrokerError where the server cannot be reached
+ */
+export async function finishInit(instance: Instance): Promise<string | undefined> {
+  const datacenter = readIfPresent(pendingPath(instance))?.toString("utf8").trim();
+  if (datacenter === undefined) return undefined;
+  await prepareBroker(instance, datacenter);
+  rmSync(pendingPath(instance), { force: true });
+  return datacenter;
+}

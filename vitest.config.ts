@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["test/**/*.test.ts"],
+    globalSetup: ["test/support/global-setup.ts"],
+    // Tests set HUMQ_HOME and start servers: a process of its own for each file. Two, since each may use a core or more.
+    pool: "forks",
+    maxWorkers: 2,
+    // Ceilings for a hung test; nothing is timed.
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
+    teardownTimeout: 30_000,
+  },
+});
