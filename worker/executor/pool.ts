@@ -42,7 +42,8 @@ export class ExecutorPool<J extends Job = Job> {
   readonly #ending = new Set<Promise<unknown>>();
   readonly #waiting = new WaitingLine<J>();
   readonly #killed = new Map<J, string>();
-  readonly #prepared = new Map<string, Promise<unknown>>();
+  readonly #preparing = new Map<string, Promise<unknown>>();
+  readonly #prepared = new Set<string>();
   #startFailures = 0;
   #stuckTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -144,13 +145,17 @@ export class ExecutorPool<J extends Job = Job> {
     await Promise.all(this.#ending);
   }
 
-  /** The folder must be there when an executor starts: it is shown to it then. */
-  async #preparePackages(user: string): Promise<void> {
-    const root = this.#options.packagesRootOf?.(user);
-    const made =
-      this.#prepared.get(user) ?? (root === undefined ? undefined : mkdir(root, { recursive: true, mode: 0o700 }));
-    this.#prepared.set(user, Promise.resolve(made));
-    await made;
+  /** The folder must be there when an executor starts: it is shown to it then. Jobs keep their order meanwhile. */
+  #preparePackages(user: string): Promise<unknown> {
+    let preparing = this.#preparing.get(user);
+    if (preparing === undefined) {
+      const root = this.#options.packagesRootOf?.(user);
+      const made = root === undefined ? Promise.resolve() : mkdir(root, { recursive: true, mode: 0o700 });
+      preparing = made.then(() => this.#prepared.add(user));
+      preparing.catch(() => this.#preparing.delete(user));
+      this.#preparing.set(user, preparing);
+    }
+    return preparing;
   }
 
   #dispatch(): void {
