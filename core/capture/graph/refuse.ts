@@ -1,0 +1,101 @@
+import { types } from "node:util";
+import { intrinsicPath } from "./intrinsics.ts";
+import type { Trail } from "./trail.ts";
+
+interface Refusal {
+  readonly is: (value: object) => boolean;
+  readonly what: string;
+  readonly fix: string;
+}
+
+/** Objects that are more than their properties, and what to do about each. */
+const REFUSALS: readonly Refusal[] = [
+  {
+    is: types.isPromise,
+    what: "a Promise",
+    fix: "Await it before submit(), or start the work inside the function.",
+  },
+  {
+    is: (value) => types.isWeakMap(value) || types.isWeakSet(value),
+    what: "a WeakMap or WeakSet",
+    fix: "Use a Map or Set, or make it inside the function.",
+  },
+  { is: (value) => value instanceof WeakRef, what: "a WeakRef", fix: "Capture the object itself (deref()) instead." },
+  {
+    is: types.isGeneratorObject,
+    what: "a generator that has been started",
+    fix: "Call the generator function inside the function, or collect its values in an array.",
+  },
+  {
+    is: (value) => types.isMapIterator(value) || types.isSetIterator(value) || value instanceof Iterator,
+    what: "an iterator",
+    fix: "Collect its values in an array ([...iterator]).",
+  },
+  {
+    is: types.isSharedArrayBuffer,
+    what: "a SharedArrayBuffer",
+    fix: "Memory cannot be shared with another machine: copy it into an ArrayBuffer.",
+  },
+  { is: types.isExternal, what: "a handle of a native addon", fix: "Open it inside the function." },
+  {
+    is: (value) => types.isKeyObject(value) || types.isCryptoKey(value),
+    what: "a key object",
+    fix: "Export it, and import it inside the function.",
+  },
+];
+
+/** Classes of Node whose instances are nothing but their properties, or are written down specially. */
+const PLAIN_CLASSES: ReadonlySet<string> = new Set(["EventEmitter"]);
+
+/** Prototypes of the language whose objects are handled, or that have no hidden state. */
+const PLAIN_PROTOTYPES: ReadonlySet<string> = new Set(
+  (
+    "Object Function Array Map Set Date RegExp Error AggregateError EvalError RangeError ReferenceError SyntaxError " +
+    "TypeError URIError SuppressedError ArrayBuffer DataView Number String Boolean Symbol BigInt Math JSON Iterator"
+  ).split(" "),
+);
+
+/** @throws CaptureError for what cannot leave the process */
+export function refuseUnportable(value: object, trail: Trail): void {
+  const refusal = REFUSALS.find((each) => each.is(value));
+  if (refusal) throw trail.error(`is ${refusal.what}, which cannot travel`, refusal.fix);
+}
+
+/**
+ * For objects without a kind of their own: some class of Node or of the language in its prototype chain may keep state
+ * outside of JavaScript.
+ *
+ * @param isBuiltinFunction whether a class is part of Node
+ * @throws CaptureError naming that class
+ */
+export function refuseHiddenState(value: object, trail: Trail, isBuiltinFunction: (fn: object) => boolean): void {
+  for (let link: object | null = Object.getPrototypeOf(value); link; link = Object.getPrototypeOf(link)) {
+    const type: unknown = Object.getOwnPropertyDescriptor(link, "constructor")?.value;
+    if (typeof type !== "function" || type.prototype !== link || PLAIN_CLASSES.has(type.name)) continue;
+    const plain = PLAIN_PROTOTYPES.has(type.name) || isTypedArrayClass(type);
+    if (plain && intrinsicPath(type, "members")) continue;
+    if (!plain && !intrinsicPath(type, "members") && !isBuiltinFunction(type)) continue;
+    if (plain) continue;
+    const name = article(type.name || "object of Node");
+    throw trail.error(
+      `is ${name}${value instanceof (type as new () => object) ? "" : " of another kind"}, which cannot travel: ` +
+        "part of it lives outside of JavaScript",
+      hint(type.name),
+    );
+  }
+}
+
+function isTypedArrayClass(type: object): boolean {
+  return Object.getPrototypeOf(type) === Object.getPrototypeOf(Uint8Array);
+}
+
+function article(name: string): string {
+  return /^[AEIOU]/.test(name) ? `an ${name}` : `a ${name}`;
+}
+
+function hint(name: string): string {
+  if (/Socket|Server|Stream|Readable|Writable|Duplex|Agent|Worker|Process|Port|Channel|Database/.test(name))
+    return "Open it inside the function: each worker then has its own.";
+  if (/Promise/.test(name)) return "Await it before submit().";
+  return "Make it inside the function, or capture the plain data it is made from.";
+}
