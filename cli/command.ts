@@ -3,6 +3,11 @@ import { Command, Flags } from "@oclif/core";
 import { jsonText } from "./json.ts";
 import { writeData } from "./output.ts";
 
+/** Help text that is broken over lines in the source: lines of a paragraph are joined, empty lines part paragraphs. */
+export function prose(text: string): string {
+  return text.replace(/([^\n])\n(?!\n)/g, "$1 ");
+}
+
 export abstract class HumqCommand extends Command {
   static override enableJsonFlag = true;
 

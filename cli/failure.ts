@@ -38,14 +38,21 @@ function isHumqError(error: unknown): error is HumqError {
   return false;
 }
 
+/** What oclif says of flags and arguments that it does not take, without its advice on flags of several values. */
+function refusal({ message }: CLIError): string {
+  return message
+    .replace(/\n\nNote: [\s\S]*?beginning of arguments\./, "")
+    .replace(/^Parsing (\S+) \n\t/, "$1: ")
+    .replace(/\nSee more help with --help$/, "\nSee --help.");
+}
+
 export function failureOf(error: unknown): Failure {
   if (error instanceof OutputClosed) return { exitCode: EXIT.done };
   if (error instanceof ExitError) return { exitCode: error.oclif.exit ?? EXIT.failed };
   if (isHumqError(error)) {
     return { exitCode: EXIT_BY_CODE[error.code] ?? EXIT.failed, code: error.code, message: error.message };
   }
-  // Flags, arguments and command names that oclif refuses.
-  if (error instanceof CLIError) return { exitCode: EXIT.usage, code: "usage", message: error.message };
+  if (error instanceof CLIError) return { exitCode: EXIT.usage, code: "usage", message: refusal(error) };
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);
   return {
     exitCode: EXIT.bug,

@@ -1,13 +1,13 @@
 import type { Check } from "../../core/instance/doctor/index.ts";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { EXIT } from "../failure.ts";
 import { oneLine } from "../terminal.ts";
 
 export default class Doctor extends HumqCommand {
   static override summary = "Check this machine, its instance and the broker, and say what to do.";
   static override description =
-    `A line for each thing looked at: ok, warn (works, but not as well as it could) or fail. Exit code 1 where something fails.
-With --json: an array of {"name", "status", "message", "advice"}.`;
+    prose(`A line for each thing looked at: ok, warn (works, but not as well as it could) or fail. Exit code 1 where something fails.
+With --json: an array of {"name", "status", "message", "advice"}.`);
   static override examples = ["<%= config.bin %> doctor", "<%= config.bin %> doctor --instance cluster --json"];
 
   async run(): Promise<Check[]> {

@@ -1,11 +1,11 @@
 import { Args } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 
 export default class Errors extends HumqCommand {
   static override summary = "Print why calls ended otherwise than succeeded, in call order.";
   static override description =
-    `Of a tag everything that is there is pulled first; a file is read as it is. With --json: one array of {"index", "state",
-"error": {"name", "message", "stack", "cause"}}.`;
+    prose(`Of a tag everything that is there is pulled first; a file is read as it is. With --json: one array of {"index", "state",
+"error": {"name", "message", "stack", "cause"}}.`);
   static override examples = ["<%= config.bin %> errors last", "<%= config.bin %> errors pi.db --json"];
   static override args = {
     source: Args.string({

@@ -1,5 +1,5 @@
 import { Args, Flags } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { message } from "../output.ts";
 import { moment } from "../table.ts";
@@ -7,9 +7,9 @@ import { moment } from "../table.ts";
 export default class Grant extends HumqCommand {
   static override summary = "Let the holder of a request in. For the owner of the root key.";
   static override description =
-    `It holds at once, without a restart: the holder's next command picks it up. Granting again under the same name renews or
+    prose(`It holds at once, without a restart: the holder's next command picks it up. Granting again under the same name renews or
 changes the grant. With --role worker, --datacenter names the datacenter whose key the request is of (default: NAME); else those
-that may serve the person (default: all).`;
+that may serve the person (default: all).`);
   static override examples = [
     "<%= config.bin %> grant ADD-USER_... alice",
     "<%= config.bin %> grant ADD-USER_... bob --expires 90d --datacenter cluster",

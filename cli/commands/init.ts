@@ -1,15 +1,15 @@
 import { Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { message } from "../output.ts";
 
 export default class Init extends HumqCommand {
   static override summary = "Make the keys and the configuration of an instance on a server of its own.";
   static override description =
-    `Writes the keys under HUMQ_HOME on this machine, where they stay, and the server's configuration into a folder that you
+    prose(`Writes the keys under HUMQ_HOME on this machine, where they stay, and the server's configuration into a folder that you
 take to the server (docs/deploy.md). Nothing is started. Once the server runs, humq init --finish sets it up; so does the first
-other command of yours that reaches it. The join link goes to stdout.`;
+other command of yours that reaches it. The join link goes to stdout.`);
   static override examples = [
     "<%= config.bin %> init --host nats.example.org",
     "<%= config.bin %> init --instance cluster --host 10.0.0.5 --port 4333 --dir ./humq-server --datacenter cluster",

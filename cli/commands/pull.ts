@@ -1,17 +1,17 @@
 import { existsSync } from "node:fs";
 import { Args, Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
 
 export default class Pull extends HumqCommand {
   static override summary = "Fetch a tag's new outcomes into an archive file.";
   static override description =
-    `Makes the file, or goes on with it where it is there; only what is new is fetched. Prints how many calls are still open, and
+    prose(`Makes the file, or goes on with it where it is there; only what is new is fetched. Prints how many calls are still open, and
 the file's name on stdout. Ctrl-C leaves a consistent file: pull again to go on.
 Exit code 0 says that what was asked for was fetched (with --wait: that every call has ended), also where calls failed: see
-humq errors.`;
+humq errors.`);
   static override examples = [
     "<%= config.bin %> pull last",
     "<%= config.bin %> pull pi_3f pi.db --wait",

@@ -1,13 +1,13 @@
 import { Args, Flags } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { message } from "../output.ts";
 
 export default class Request extends HumqCommand {
   static override summary = "Ask to be let in: make an identity and print the request for the instance's owner.";
   static override description =
-    `Nothing is sent: give the printed line to the owner, who grants it with humq grant. Running it again prints the same.
-With --datacenter the request is for a datacenter's workers on this machine instead of for you.`;
+    prose(`Nothing is sent: give the printed line to the owner, who grants it with humq grant. Running it again prints the same.
+With --datacenter the request is for a datacenter's workers on this machine instead of for you.`);
   static override examples = [
     "<%= config.bin %> request 'humq://nats.example.org:4222/main?root=...&guest=...'",
     "<%= config.bin %> request LINK --instance work",

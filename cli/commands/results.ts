@@ -1,16 +1,16 @@
 import { Args } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 
 export default class Results extends HumqCommand {
   static override summary = "Print the results that are there, in call order, as JSON lines.";
   static override description =
-    `Each line is {"index": 0, "value": ...}; calls without a result have no line. Of a tag everything that is there is pulled
+    prose(`Each line is {"index": 0, "value": ...}; calls without a result have no line. Of a tag everything that is there is pulled
 first; a file is read as it is. With --json all of them are one array.
 
 What JSON has no form for becomes an object with one key that begins with $: {"$number":"NaN"}, {"$bigint":"1"},
 {"$undefined":true}, {"$date":"..."}, {"$map":[[k,v]]}, {"$set":[...]}, {"$regexp":"/a/g"}, {"$bytes":"<base64>"},
 {"$Float64Array":[...]} and the like, {"$error":{...}}, {"$ref":"$.path"} for a value that occurred before.
-Keys of your own that begin with $ get a second one.`;
+Keys of your own that begin with $ get a second one.`);
   static override examples = [
     "<%= config.bin %> results last",
     "<%= config.bin %> results pi.db",

@@ -1,23 +1,23 @@
 import { Args, Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { keepStdoutForData, message } from "../output.ts";
 
 export default class Submit extends HumqCommand {
   static override summary = "Send calls of a function in a file, without writing any other code.";
   static override description =
-    `FILE is TypeScript or JavaScript and is loaded here, as Node would; FUNCTION is one that it exports (default: the default export,
+    prose(`FILE is TypeScript or JavaScript and is loaded here, as Node would; FUNCTION is one that it exports (default: the default export,
 or the only function exported). Each line of the --args file is one call: an array holds the arguments in order, an object holds
 them by the parameters' names (a function with one { destructured } parameter gets the object itself). Where a line is wrong,
-nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.`;
+nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.`);
   static override examples = [
     "<%= config.bin %> submit work.ts#simulate --args calls.jsonl",
     `seq 100 | sed 's/.*/[&]/' | <%= config.bin %> submit pi.js --args - --tag pi --chunk-size 10`,
     "<%= config.bin %> submit resize.ts --args files.jsonl --package sharp@0.34 --cpus 2 --time-limit 5m",
   ];
   static override args = {
-    target: Args.string({ name: "FILE[#FUNCTION]", required: true, description: "the file, and the function in it" }),
+    file: Args.string({ required: true, description: "the file; with #FUNCTION behind it, the function in it" }),
   };
   static override flags = {
     args: Flags.string({
@@ -56,7 +56,7 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
     const { asTask, codeOf } = await import("../submit/task.ts");
     const { parametersOf } = await import("../submit/parameters.ts");
     const instance = await readyInstance(flags.instance);
-    const { fn, name } = await loadFunction(args.target);
+    const { fn, name } = await loadFunction(args.file);
     const task = asTask(fn, name);
     let calls = 0;
     for await (const list of readCalls(flags.args, parametersOf(codeOf(fn)))) {

@@ -1,5 +1,5 @@
 import { Flags } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
@@ -7,9 +7,9 @@ import { message } from "../output.ts";
 export default class Up extends HumqCommand {
   static override summary = "Start an instance on this machine: broker, root key and worker.";
   static override description =
-    `Makes the instance where there is none, and finds its data again where there is one. Runs until Ctrl-C, which ends
+    prose(`Makes the instance where there is none, and finds its data again where there is one. Runs until Ctrl-C, which ends
 the worker first and then the broker. The broker listens on loopback only; for other machines see humq init.
-The join link goes to stdout, everything else to stderr. With --json one object is printed as soon as it is up.`;
+The join link goes to stdout, everything else to stderr. With --json one object is printed as soon as it is up.`);
   static override examples = [
     "<%= config.bin %> up",
     "<%= config.bin %> up --slots 4 --port 4222",

@@ -1,5 +1,5 @@
 import { Flags } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
@@ -7,9 +7,9 @@ import { message } from "../output.ts";
 export default class WorkerCommand extends HumqCommand {
   static override summary = "Run calls of a datacenter on this machine.";
   static override description =
-    `Needs the datacenter's key on this machine: humq request LINK --datacenter NAME, then the owner grants it with --role
+    prose(`Needs the datacenter's key on this machine: humq request LINK --datacenter NAME, then the owner grants it with --role
 worker. Runs until Ctrl-C or SIGTERM: running calls get a moment to end, the rest is handed back.
-With --json one object is printed as soon as the worker is ready; its log goes to stderr.`;
+With --json one object is printed as soon as the worker is ready; its log goes to stderr.`);
   static override examples = ["<%= config.bin %> worker", "<%= config.bin %> worker --datacenter cluster --slots 32"];
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "default: the one whose key is on this machine" }),

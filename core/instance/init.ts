@@ -5,11 +5,11 @@ import { join, resolve } from "node:path";
 import { isName } from "../broker/names.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { readIfPresent, writePrivate } from "./files.ts";
-import { defaultInstance, type Instance } from "./home.ts";
+import type { Instance } from "./home.ts";
 import { formatLink } from "./link.ts";
+import { makeInstance } from "./make.ts";
 import { writeServerConfig } from "./server/index.ts";
-import { createInstance, operatorConfig, prepareBroker } from "./setup.ts";
-import { removeNewInstance } from "./undo.ts";
+import { operatorConfig, prepareBroker } from "./setup.ts";
 
 export const DEFAULT_SERVER_FOLDER = "humq-server";
 export const DEFAULT_PORT = 4222;
@@ -45,6 +45,16 @@ function addressOf(host: string, port: number): string {
   const usable = /^[A-Za-z0-9.:-]+$/.test(bare) && URL.canParse(address);
   if (usable) return address;
   throw new UsageError(`host: expected a name or an address such as nats.example.org, got ${JSON.stringify(host)}`);
+}
+
+/** Remembers where the server's configuration was written; also says that it is none of `humq up`. */
+function folderPath(instance: Instance): string {
+  return join(instance.folder, "server-folder");
+}
+
+/** The folder that {@link initInstance} wrote; undefined for an instance that was made otherwise. */
+export function initialisedFolder(instance: Instance): string | undefined {
+  return readIfPresent(folderPath(instance))?.toString("utf8").trimEnd();
 }
 
 /** Says that the server has yet to be told of the hub, the owner and the first datacenter; holds that one's name. */
@@ -92,17 +102,17 @@ export async function initInstance(options: InitOptions): Promise<Initialised> {
   if (existsSync(configPath)) {
     throw new InstanceError(`${configPath} is there already, and is not overwritten. Name another folder with --dir.`);
   }
-  const before = defaultInstance();
-  const instance = await createInstance(name, [address]);
+  const { instance, undo } = await makeInstance(name, [address]);
   try {
     const config = await operatorConfig(instance.root()!, name);
     const places = { storeDir: "store", jwtDir: "accounts" };
     // Every address of the machine: which of them is to be reached is up to whoever runs it.
     const text = writeServerConfig({ host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config });
     writePrivate(pendingPath(instance), `${datacenter}\n`);
+    writePrivate(folderPath(instance), `${folder}\n`);
     writeServerFolder(folder, text);
   } catch (error) {
-    removeNewInstance(instance, before);
+    undo();
     throw error;
   }
   return { instance, link: formatLink(instance.link), configPath, datacenter };

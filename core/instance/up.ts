@@ -5,8 +5,10 @@ import type { Worker } from "../../worker/index.ts";
 import type { Log } from "../../worker/log.ts";
 import { BrokerError, InstanceError, UsageError } from "../errors.ts";
 import { writePrivate } from "./files.ts";
-import { defaultInstance, Instance } from "./home.ts";
+import { Instance } from "./home.ts";
+import { initialisedFolder } from "./init.ts";
 import { formatLink } from "./link.ts";
+import { makeInstance } from "./make.ts";
 import {
   AlreadyRunningError,
   findFreePort,
@@ -16,8 +18,7 @@ import {
   writeServerConfig,
 } from "./server/index.ts";
 import { checkPort } from "./server/port.ts";
-import { createInstance, operatorConfig, prepareBroker } from "./setup.ts";
-import { removeNewInstance } from "./undo.ts";
+import { operatorConfig, prepareBroker } from "./setup.ts";
 
 export const DEFAULT_INSTANCE = "local";
 export const DEFAULT_DATACENTER = "local";
@@ -76,7 +77,8 @@ function paths(instance: Instance) {
 interface Place {
   instance: Instance;
   port: number;
-  isNew: boolean;
+  /** Of an instance that this start made: takes it back. */
+  undo?: () => void;
 }
 
 /** The port it had, so that links stay good; another one where somebody has taken it. */
@@ -93,21 +95,23 @@ async function findPlace(name: string, wanted: number | undefined): Promise<Plac
   if (!instance.exists) {
     const port = wanted ?? (await findFreePort(HOST));
     await checkPort(HOST, port);
-    return { instance: await createInstance(name, [url(port)]), port, isNew: true };
+    return { ...(await makeInstance(name, [url(port)])), port };
   }
   if (instance.root() === undefined) {
     throw new InstanceError(
       `"${name}" is an instance you joined, not one of yours: its root key is not here. Start one of your own: humq up --instance NAME`,
     );
   }
-  if (!existsSync(instance.serverFolder)) {
+  const elsewhere = initialisedFolder(instance);
+  if (elsewhere !== undefined) {
     throw new InstanceError(
-      `"${name}" was made by humq init for a server of its own: start that one. For a broker here: humq up --instance NAME`,
+      `"${name}" was made by humq init for a server of its own: start that one, with the configuration written to ` +
+        `${elsewhere}. For a broker here: humq up --instance NAME`,
     );
   }
   const running = await findRunningServer(paths(instance).storeDir);
   if (running !== undefined) throw new AlreadyRunningError(running);
-  return { instance, port: wanted ?? (await usualPort(instance)), isNew: false };
+  return { instance, port: wanted ?? (await usualPort(instance)) };
 }
 
 function url(port: number): string {
@@ -177,9 +181,9 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   const progress = options.onProgress ?? (() => undefined);
   const binary = await findNatsServer({ onProgress: progress });
   signal?.throwIfAborted();
-  const before = defaultInstance();
   const place = await findPlace(options.instance ?? DEFAULT_INSTANCE, options.port === 0 ? undefined : options.port);
-  const { instance, port, isNew } = place;
+  const { instance, port, undo } = place;
+  const isNew = undo !== undefined;
   let server: NatsServer | undefined;
   try {
     progress(isNew ? `Making the instance "${instance.name}"` : `Starting the instance "${instance.name}"`);
@@ -193,7 +197,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
     return embedded({ instance, server, binary, worker, isNew });
   } catch (error) {
     await server?.stop();
-    if (isNew) removeNewInstance(instance, before);
+    undo?.();
     throw error;
   }
 }
