@@ -5,7 +5,6 @@
  *   node examples/flights/analysis.ts [ARCHIVE.db]
  */
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
 import { task } from "humq";
 import { bootstrap } from "./bootstrap.ts";
 
@@ -14,7 +13,7 @@ interface Flight {
   delay: number;
 }
 
-const path = createRequire(import.meta.url).resolve("vega-datasets/data/flights-20k.json");
+const path = new URL("../data/flights-20k.json", import.meta.resolve("vega-datasets"));
 const flights: Flight[] = JSON.parse(readFileSync(path, "utf8"));
 const byAirport = Map.groupBy(flights, (flight) => flight.origin);
 
@@ -28,7 +27,11 @@ const lateness = task(function lateness(airport: string, delays: Float64Array) {
 });
 
 for (const [airport, flown] of byAirport) {
-  if (flown.length >= 100) lateness(airport, Float64Array.from(flown, (flight) => flight.delay));
+  if (flown.length >= 100)
+    lateness(
+      airport,
+      Float64Array.from(flown, (flight) => flight.delay),
+    );
 }
 
 const tag = await lateness.submit();

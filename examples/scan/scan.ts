@@ -27,5 +27,7 @@ for await (const points of tag.results()) {
   const r = parameters[index++]!;
   if (points === null || index % 25 !== 1) continue;
   const visited = new Set(Array.from(points, (x) => x.toFixed(4)));
-  console.log(`r = ${r.toFixed(3)}: ${visited.size > 16 ? "chaos" : `${visited.size} point${visited.size === 1 ? "" : "s"}`}`);
+  console.log(
+    `r = ${r.toFixed(3)}: ${visited.size > 16 ? "chaos" : `${visited.size} point${visited.size === 1 ? "" : "s"}`}`,
+  );
 }
