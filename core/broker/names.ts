@@ -48,15 +48,29 @@ export function consumerOf(tag: string): string {
   return tag;
 }
 
-/** The call index that a call, outcome or log subject ends with. */
-export function indexOf(subject: string): number {
-  return Number(subject.slice(subject.lastIndexOf(".") + 1));
+/**
+ * Whether `reply` acknowledges a message of this tag's queue. A user can answer a worker's pull themself, with a push
+ * consumer on a stream that they named like another user's: its messages ask the worker to acknowledge calls of that
+ * other user. So a worker publishes to a message's reply subject only where this is true.
+ */
+export function isAckOf(reply: string, u: string, tag: string): boolean {
+  return reply.startsWith(`$JS.ACK.${streamOf.calls(u)}.${consumerOf(tag)}.`);
 }
 
-/** The parts of an outcome's subject. */
+/** An index has one spelling, so that no call is found under two subjects; anything else is NaN. */
+function toIndex(token: string): number {
+  return /^(0|[1-9]\d{0,14})$/.test(token) ? Number(token) : Number.NaN;
+}
+
+/** The call index that a call, outcome or log subject ends with; NaN where it does not end with one. */
+export function indexOf(subject: string): number {
+  return toIndex(subject.slice(subject.lastIndexOf(".") + 1));
+}
+
+/** The parts of an outcome's subject; `index` is NaN where there is none in its place. */
 export function parseOutcome(subject: string): { kind: string; datacenter: string; index: number } {
   const [, , kind = "", datacenter = "", , index = ""] = subject.split(".");
-  return { kind, datacenter, index: Number(index) };
+  return { kind, datacenter, index: toIndex(index) };
 }
 
 /** The parts of a live or stored manifest bucket subject: kind `tag` or `close`, and whose. */
