@@ -24,6 +24,8 @@ export const SLOT = {
   hole: 7,
   /** `[8, getter slot, setter slot]`: only as the value of a property. */
   accessor: 8,
+  /** `[9, slot of a live node, name]`: a property that follows a variable of a module. */
+  live: 9,
 } as const;
 
 /** A value as it is written down: itself, or one of {@link SLOT}. */

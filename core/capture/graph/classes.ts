@@ -2,6 +2,7 @@ import type { AnyNode } from "acorn";
 import { type Node, SLOT, type Slot } from "../format.ts";
 import { inspectorSession } from "../inspect/session.ts";
 import type { Slice } from "../syntax/slice.ts";
+import { sameNode } from "./graph.ts";
 import { bodyMembers, type ClassMember, findMember } from "./members.ts";
 import type { Closure } from "./modules.ts";
 import type { CodeOrigin } from "./origin.ts";
@@ -55,7 +56,7 @@ export function classNode(walk: Walk, type: Constructor, origin: CodeOrigin, sli
       walk.graph.preset(fn, { kind: "member", owner: self, key: slot, static: isStatic, part });
       // A method that something found before its class travels by itself: then it is put back into the class.
       const made = walk.graph.nodeOf(fn);
-      if (made?.kind !== "member" || nodeNumber(made.owner) !== nodeNumber(self)) all = false;
+      if (made?.kind !== "member" || !sameNode(made.owner, self)) all = false;
     }
     return all && Object.hasOwn(holder, key);
   };
@@ -76,10 +77,6 @@ export function classNode(walk: Walk, type: Constructor, origin: CodeOrigin, sli
   captureVariables(walk, module, closure, trail);
   walk.captureLoaders(module, closure, trail);
   return Object.assign(node, parts);
-}
-
-function nodeNumber(slot: Slot): unknown {
-  return Array.isArray(slot) ? slot[1] : null;
 }
 
 function baseSlot(walk: Walk, type: Constructor, slice: Slice, trail: Trail): Slot {

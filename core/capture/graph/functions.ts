@@ -84,8 +84,8 @@ function functionParts(walk: Walk, fn: object, slice: Slice, trail: Trail): Part
 /** The prototype object that a function is born with, or that a generator function has. */
 function isOwnPrototype(fn: object, prototype: unknown): prototype is object {
   if (typeof prototype !== "object" || prototype === null) return false;
-  const constructor = Object.getOwnPropertyDescriptor(prototype, "constructor");
-  return constructor ? constructor.value === fn : GENERATORS.has(Object.getPrototypeOf(prototype));
+  const back = Object.getOwnPropertyDescriptor(prototype, "constructor");
+  return back ? back.value === fn : GENERATORS.has(Object.getPrototypeOf(prototype));
 }
 
 function hasAdditions(prototype: object): boolean {
@@ -109,7 +109,7 @@ function defaultParent(slice: Slice): object {
 
 /** The object a method with `super` belongs to. */
 function homeSlot(walk: Walk, fn: object, trail: Trail): Slot {
-  const home = walk.homes.get(fn);
+  const home = walk.graph.homes.get(fn);
   if (!home)
     throw trail.error(
       "uses super, and the object it is a method of is not captured with it",

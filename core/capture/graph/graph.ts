@@ -17,6 +17,8 @@ export type NodeMaker = (value: object | symbol, trail: Trail, id: number) => No
 export class Graph {
   readonly nodes: Node[] = [];
   readonly blobs: Uint8Array[] = [];
+  /** The object each method was found in: what `super` means in it. */
+  readonly homes = new Map<object, object>();
   private readonly ids = new Map<object | symbol, number>();
   private readonly queue: (() => void)[] = [];
   private readonly partials = new Map<object, () => void>();
@@ -127,4 +129,9 @@ function unwrapTask(value: object): object {
   if (typeof value !== "function" || types.isProxy(value)) return value;
   const original = Object.getOwnPropertyDescriptor(value, TASK)?.value;
   return typeof original === "function" ? original : value;
+}
+
+/** Whether two slots refer to the same node. */
+export function sameNode(a: Slot, b: Slot): boolean {
+  return Array.isArray(a) && Array.isArray(b) && a[0] === SLOT.node && b[0] === SLOT.node && a[1] === b[1];
 }

@@ -51,10 +51,10 @@ export function instanceParts(
   const expected = bottomUp.reduce((sum, each) => sum + each.privateFields, 0);
   if (privates.length !== expected)
     throw trail.error("has private fields that cannot be told apart", "Make it inside the function.");
-  let next = 0;
+  const left = [...privates];
   const slots = bottomUp.map((each) =>
-    privates
-      .slice(next, (next += each.privateFields))
+    left
+      .splice(0, each.privateFields)
       .map(({ name, value: stored }) => walk.graph.slot(stored, trail.into(`.${name}`))),
   );
   const args = Math.max(...classes.map((each) => constructorParameters(each.origin)));

@@ -98,8 +98,8 @@ function lateGlobal(value: object): Path | null {
 }
 
 function constructorOf(value: object): (new () => unknown) | null {
-  const constructor: unknown = Object.getOwnPropertyDescriptor(value, "constructor")?.value;
-  return typeof constructor === "function" ? (constructor as new () => unknown) : null;
+  const type: unknown = Object.getOwnPropertyDescriptor(value, "constructor")?.value;
+  return typeof type === "function" ? (type as new () => unknown) : null;
 }
 
 function globalNamed(name: string, value: object): Path | null {

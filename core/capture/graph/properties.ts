@@ -25,6 +25,7 @@ export function ownProperties(
     const bits = attributeBits(descriptor);
     if (bits !== ATTRIBUTE.all) attributes.push(keys.length, bits);
     keys.push(graph.slot(key, inner));
+    noteHome(graph, value, descriptor);
     if (descriptor.get || descriptor.set)
       values.push([SLOT.accessor, graph.slot(descriptor.get, inner), graph.slot(descriptor.set, inner)]);
     else values.push(graph.slot(descriptor.value, inner));
@@ -35,6 +36,10 @@ export function ownProperties(
   const integrity = integrityOf(value);
   if (integrity) parts.integrity = integrity;
   return parts;
+}
+
+function noteHome(graph: Graph, holder: object, { value, get, set }: PropertyDescriptor): void {
+  for (const fn of [value, get, set]) if (typeof fn === "function" && !graph.homes.has(fn)) graph.homes.set(fn, holder);
 }
 
 /** Longer arrays are asked for their named properties only: their elements are written down by other means. */

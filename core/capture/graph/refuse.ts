@@ -37,11 +37,6 @@ const REFUSALS: readonly Refusal[] = [
     fix: "Memory cannot be shared with another machine: copy it into an ArrayBuffer.",
   },
   { is: types.isExternal, what: "a handle of a native addon", fix: "Open it inside the function." },
-  {
-    is: (value) => types.isKeyObject(value) || types.isCryptoKey(value),
-    what: "a key object",
-    fix: "Export it, and import it inside the function.",
-  },
 ];
 
 /** Classes of Node whose instances are nothing but their properties, or are written down specially. */
@@ -96,6 +91,6 @@ function article(name: string): string {
 function hint(name: string): string {
   if (/Socket|Server|Stream|Readable|Writable|Duplex|Agent|Worker|Process|Port|Channel|Database/.test(name))
     return "Open it inside the function: each worker then has its own.";
-  if (/Promise/.test(name)) return "Await it before submit().";
+  if (/Key/.test(name)) return "Export it here, and import it inside the function.";
   return "Make it inside the function, or capture the plain data it is made from.";
 }

@@ -90,7 +90,9 @@ function importSlot(
       if (name === "*" && members) return walk.moduleSlot(value, members, trail, { script, specifier });
       return walk.graph.preset(value, walk.packages.imported(specifier, script.path!, name));
     case "local":
-      return name === "*" ? walk.moduleSlot(value, members, trail, null) : walk.graph.slot(value, trail);
+      return name === "*"
+        ? walk.moduleSlot(value, members, trail, { script, specifier, isLocal: true })
+        : walk.graph.slot(value, trail);
   }
 }
 
@@ -116,9 +118,7 @@ function followImport(
   if (!binding?.from || targetOf(binding.from.specifier, module.script.path) !== "local") return false;
   const target = followedExport(module.script, binding.from);
   if (!target) return false;
-  const exporting = walk.modules.of(target.script);
-  exporting.root.set(target.local, walk.graph.slot(value, trail), value);
-  exporting.followed.add(target.local);
+  const exporting = walk.follow(target, value, trail);
   const name = `$humq_live${exporting.index}`;
   module.hidden.set(name, walk.liveSlot(exporting));
   module.replacements.set(binding, `${name}.${target.local}`);

@@ -7,9 +7,10 @@ import { PackageRefs } from "../packages/refs.ts";
 import type { DynamicImport } from "../syntax/scope.ts";
 import { sliceOf } from "../syntax/slice.ts";
 import { functionNode, nameOf } from "./functions.ts";
-import { Graph } from "./graph.ts";
+import { Graph, sameNode } from "./graph.ts";
 import { type ClassInChain, instanceParts } from "./instances.ts";
 import { builtinPath, intrinsicPath } from "./intrinsics.ts";
+import { followedExport } from "./live-exports.ts";
 import { loadLocal } from "./local-modules.ts";
 import { type Closure, type ModuleCapture, Modules } from "./modules.ts";
 import { exoticNode } from "./objects.ts";
@@ -35,8 +36,6 @@ export class Walk {
   readonly modules = new Modules();
   readonly packages: PackageRefs;
   readonly pending: PendingImport[] = [];
-  /** The object each method with `super` was found in. */
-  readonly homes = new Map<object, object>();
   /** Classes by their prototype. */
   readonly classes = new Map<object, ClassInChain | null>();
   private readonly records: Records;
@@ -71,9 +70,14 @@ export class Walk {
     value: object,
     members: readonly string[] | null,
     trail: Trail,
-    source: { script: Script; specifier: string } | null,
+    source: { script: Script; specifier: string; isLocal?: boolean } | null,
   ): Slot {
     return this.records.slot(value, members, trail, (name, member, inner) => {
+      if (source?.isLocal) {
+        const target = followedExport(source.script, { specifier: source.specifier, imported: name });
+        if (!target) return this.graph.slot(member, inner);
+        return [SLOT.live, this.liveSlot(this.follow(target, member, inner)), target.local];
+      }
       const isValue = (typeof member !== "object" || member === null) && typeof member !== "function";
       if (isValue || !source || types.isProxy(member)) return this.graph.slot(member, inner);
       // `default` of an interop object is the module itself, which compilers make up: found by identity instead.
@@ -81,6 +85,14 @@ export class Walk {
       if (known) return this.graph.preset(member, known);
       return this.graph.preset(member, this.packages.imported(source.specifier, source.script.path!, name));
     });
+  }
+
+  /** Makes a module's variable one that other modules follow. */
+  follow(target: { script: Script; local: string }, value: unknown, trail: Trail): ModuleCapture {
+    const module = this.modules.of(target.script);
+    module.root.set(target.local, this.graph.slot(value, trail), value);
+    module.followed.add(target.local);
+    return module;
   }
 
   /** The variables of a module that others follow. */
@@ -155,26 +167,26 @@ export class Walk {
 
   /** `prototype` objects belong to their function. */
   private prototypeNode(value: object, trail: Trail): Node | null {
-    const constructor: unknown = Object.getOwnPropertyDescriptor(value, "constructor")?.value;
-    if (typeof constructor !== "function" || constructor.prototype !== value) return null;
-    const owner = this.graph.slot(constructor, trail.into(".constructor"));
-    const origin = this.origins.of(constructor);
+    const fn: unknown = Object.getOwnPropertyDescriptor(value, "constructor")?.value;
+    if (typeof fn !== "function" || fn.prototype !== value) return null;
+    const owner = this.graph.slot(fn, trail.into(".constructor"));
+    const origin = this.origins.of(fn);
     if (origin.kind !== "user" && origin.kind !== "package") return { kind: "prototype", owner };
-    if (origin.kind === "package" && this.packages.ofFunction(constructor, origin)) return { kind: "prototype", owner };
+    if (origin.kind === "package" && this.packages.ofFunction(fn, origin)) return { kind: "prototype", owner };
     const node: Node = { kind: "prototype", owner };
     // After the class: only what its text does not make is written down.
     this.graph.later(() => {
-      Object.assign(node, this.prototypeParts(value, constructor, origin, trail));
+      Object.assign(node, this.prototypeParts(value, fn, origin, trail));
     });
     return node;
   }
 
-  private prototypeParts(value: object, constructor: object, origin: CodeOrigin, trail: Trail): Partial<Node> {
+  private prototypeParts(value: object, owner: object, origin: CodeOrigin, trail: Trail): Partial<Node> {
+    const self = this.graph.known(owner)!;
     const isMethod = (found: unknown) => {
       const node = typeof found === "function" ? this.graph.nodeOf(found) : null;
-      return node?.kind === "member" && !node.static;
+      return node?.kind === "member" && !node.static && sameNode(node.owner, self);
     };
-    this.noteHomes(value);
     const parts: Partial<Node> = ownProperties(this.graph, value, trail, (key, { value: found, get, set }) => {
       if (key === "constructor") return true;
       return found === undefined
@@ -183,7 +195,7 @@ export class Walk {
     });
     const parent: object | null = Object.getPrototypeOf(value);
     const { node } = origin.syntax;
-    const base: { prototype?: unknown } = Object.getPrototypeOf(constructor);
+    const base: { prototype?: unknown } = Object.getPrototypeOf(owner);
     const expected = "superClass" in node && node.superClass ? (base.prototype ?? null) : Object.prototype;
     const isGenerator = "generator" in node && node.generator;
     if (parent !== expected && !isGenerator && parent !== null)
@@ -211,16 +223,9 @@ export class Walk {
     const exotic = exoticNode(this.graph, value, trail);
     if (!exotic) {
       refuseHiddenState(value, trail, (fn) => ["builtin", "internal"].includes(this.origins.of(fn).kind));
-      this.noteHomes(value);
     }
     const node = exotic ?? { kind: "object", ...ownProperties(this.graph, value, trail) };
     return Object.assign(node, instanceParts(this, value, node, defaultPrototype(node), trail));
-  }
-
-  private noteHomes(value: object): void {
-    for (const descriptor of Object.values(Object.getOwnPropertyDescriptors(value)))
-      for (const fn of [descriptor.value, descriptor.get, descriptor.set])
-        if (typeof fn === "function" && !this.homes.has(fn)) this.homes.set(fn, value);
   }
 
   /** `() => variable`, `() => { return variable }`, and the same in `try`. */

@@ -59,6 +59,13 @@ export function fillProperties(values: Values, node: Node, value: unknown): void
     const key = values.slot(keySlot) as PropertyKey;
     const slot = slots[i]!;
     const own = bits.get(i) ?? ATTRIBUTE.all;
+    const isLive = Array.isArray(slot) && slot[0] === SLOT.live;
+    if (isLive) {
+      const [, live, name] = slot as unknown as [number, Slot, string];
+      const variables = values.slot(live) as Record<string, unknown>;
+      Object.defineProperty(target, key, { enumerable: true, configurable: true, get: () => variables[name] });
+      return;
+    }
     const isAccessor = Array.isArray(slot) && slot[0] === SLOT.accessor;
     if (simple && own === ATTRIBUTE.all && !isAccessor && key !== "__proto__") {
       target[key] = values.slot(slot);

@@ -191,8 +191,8 @@ export class Values {
 }
 
 function emptyArguments(): object {
-  // biome-ignore lint/complexity/noArguments: nothing else makes an arguments object
   return (function (this: void) {
+    // biome-ignore lint/complexity/noArguments: nothing else makes an arguments object
     return arguments;
   })();
 }

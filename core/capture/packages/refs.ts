@@ -27,8 +27,7 @@ export class PackageRefs {
   /** Specifiers of named packages that are used: the worker has them installed. */
   private readonly indices = new Map<string, number>();
   private readonly named: ReadonlyMap<string, string>;
-  private cached = new Map<object, CachedExport>();
-  private cachedFiles = -1;
+  private cached: Map<object, CachedExport> | undefined;
 
   /** @param named packages the user named for installation, by name */
   constructor(named: ReadonlyMap<string, string>) {
@@ -62,7 +61,7 @@ export class PackageRefs {
     const { exports } = origin.script.analysis;
     const variables = origin.live.scopes.find((scope) => scope.kind === "Module")?.variables ?? {};
     for (const [name, source] of exports)
-      if ("local" in source && valueOf(variables, source.local) === fn) return this.inFile(file, name);
+      if ("local" in source && readQuietly(variables, source.local) === fn) return this.inFile(file, name);
     const isDefault = origin.syntax.holder?.type === "ExportDefaultDeclaration";
     return isDefault ? this.inFile(file, "default") : null;
   }
@@ -115,9 +114,8 @@ export class PackageRefs {
   }
 
   private cachedExports(): Map<object, CachedExport> {
+    if (this.cached) return this.cached;
     const files = Object.keys(commonJsCache);
-    if (files.length === this.cachedFiles) return this.cached;
-    this.cachedFiles = files.length;
     this.cached = new Map();
     const modules = files.flatMap((file) => (packageFolderOf(file) ? [{ file, exports: exportsOf(file) }] : []));
     for (const { file, exports } of modules)
@@ -139,7 +137,7 @@ function exportsOf(file: string): unknown {
   return commonJsCache[file]?.exports;
 }
 
-function valueOf(variables: Record<string, unknown>, name: string): unknown {
+function readQuietly(variables: Record<string, unknown>, name: string): unknown {
   try {
     return variables[name];
   } catch {
