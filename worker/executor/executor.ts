@@ -93,11 +93,6 @@ export class Executor<J extends Job = Job> {
     });
   }
 
-  /** The process id on this machine (of bubblewrap, where it is in a sandbox). */
-  get pid(): number | undefined {
-    return this.#launched.child.pid;
-  }
-
   /** Jobs that it holds: the running one and those behind it. */
   get load(): number {
     return this.#table.size;

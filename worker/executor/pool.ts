@@ -73,11 +73,6 @@ export class ExecutorPool<J extends Job = Job> {
     return this.#where.size + this.#waiting.size;
   }
 
-  /** Executors that have nothing to do, and slots that have no executor. */
-  get free(): number {
-    return this.#options.slots - [...this.#slots].filter((slot) => slot.executor.load > 0).length;
-  }
-
   /** Users whose executors are up, one entry an executor. */
   get users(): string[] {
     return [...this.#slots].map((slot) => slot.user);
