@@ -87,8 +87,10 @@ const batchPrefix = `${process.pid.toString(36)}-${Date.now().toString(36)}`;
 
 /**
  * Stores up to {@link BATCH_MESSAGES} messages of one stream, all or none.
- * nats.js's own batch publisher hides which error the server gave, hence this one. Without a guard the subjects must
- * differ: nats-server 2.15.2 refuses a batch with one twice, but keeps the messages in front of the second.
+ * nats.js's own batch publisher hides which error the server gave, hence this one. The server checks messages against
+ * what is stored, not against each other, so no two may have the same subject or a guard that names the other's:
+ * nats-server 2.15.2 refuses a batch with a subject twice but keeps the messages in front of the second, and stores
+ * a result and an error of one call side by side.
  * @param guard gives the headers that a message must meet, for example {@link expectNone}
  * @throws ApiError where the server refuses the batch; nothing of it is stored then
  */
