@@ -18,12 +18,12 @@ interface RecordState {
 export class Records {
   private readonly states = new Map<object, RecordState>();
   private readonly graph: Graph;
-  private readonly isLiveGetter: (getter: object) => boolean;
+  private readonly liveGetter: (getter: object) => object | null;
 
-  /** @param isLiveGetter whether a getter just gives a module's variable, so that it can go on doing so */
-  constructor(graph: Graph, isLiveGetter: (getter: object) => boolean) {
+  /** @param liveGetter the getter that just gives a module's variable, if one is behind this getter: it goes on doing so */
+  constructor(graph: Graph, liveGetter: (getter: object) => object | null) {
     this.graph = graph;
-    this.isLiveGetter = isLiveGetter;
+    this.liveGetter = liveGetter;
   }
 
   /**
@@ -53,10 +53,10 @@ export class Records {
   private addMember(node: Node, value: object, name: string, trail: Trail, memberSlot: MemberSlot): void {
     const getter = Object.getOwnPropertyDescriptor(value, name)?.get;
     if (!getter && !(name in value)) return;
-    const slot: Slot =
-      getter && this.isLiveGetter(getter)
-        ? [SLOT.accessor, this.graph.slot(getter, trail), [SLOT.undefined]]
-        : memberSlot(name, readMember(value, name, trail), trail);
+    const live = getter && this.liveGetter(getter);
+    const slot: Slot = live
+      ? [SLOT.accessor, this.graph.slot(live, trail), [SLOT.undefined]]
+      : memberSlot(name, readMember(value, name, trail), trail);
     node.keys!.push(name);
     node.values!.push(slot);
   }

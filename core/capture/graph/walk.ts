@@ -5,12 +5,12 @@ import type { Script } from "../inspect/script.ts";
 import { inspectorSession } from "../inspect/session.ts";
 import { PackageRefs } from "../packages/refs.ts";
 import type { DynamicImport } from "../syntax/scope.ts";
-import { sliceOf } from "../syntax/slice.ts";
 import { functionNode, nameOf } from "./functions.ts";
 import { Graph, sameNode } from "./graph.ts";
 import { type ClassInChain, instanceParts } from "./instances.ts";
 import { builtinPath, intrinsicPath } from "./intrinsics.ts";
 import { followedExport } from "./live-exports.ts";
+import { liveGetter } from "./live-getters.ts";
 import { loadLocal } from "./local-modules.ts";
 import { type Closure, type ModuleCapture, Modules } from "./modules.ts";
 import { exoticNode } from "./objects.ts";
@@ -51,7 +51,7 @@ export class Walk {
   constructor(root: string, named: ReadonlyMap<string, string>) {
     this.root = root;
     this.packages = new PackageRefs(named);
-    this.records = new Records(this.graph, (getter) => this.isLiveGetter(getter));
+    this.records = new Records(this.graph, (getter) => liveGetter(this, getter));
   }
 
   /** The trail for what a function uses. */
@@ -226,18 +226,6 @@ export class Walk {
     }
     const node = exotic ?? { kind: "object", ...ownProperties(this.graph, value, trail) };
     return Object.assign(node, instanceParts(this, value, node, defaultPrototype(node), trail));
-  }
-
-  /** `() => variable`, `() => { return variable }`, and the same in `try`. */
-  private isLiveGetter(getter: object): boolean {
-    const origin = this.origins.of(getter);
-    if (origin.kind !== "user") return false;
-    const { body } = origin.syntax.node as { body?: { type: string; body?: unknown[] } };
-    if (!body) return false;
-    const { references, free } = sliceOf(origin.script.analysis, origin.syntax);
-    if (references.length !== 1 || free.length !== 1) return false;
-    const text = origin.script.source.slice(origin.syntax.node.start, origin.syntax.node.end);
-    return !references[0]!.called && !/[.[]/.test(text);
   }
 }
 
