@@ -2,7 +2,7 @@
 import { run } from "@oclif/core/run";
 import { EXIT, failureOf } from "./failure.ts";
 import { jsonText } from "./json.ts";
-import { flushOutput, message, writeData } from "./output.ts";
+import { flushOutput, hasWrittenData, message, writeData } from "./output.ts";
 import { printable } from "./terminal.ts";
 
 /** Before `--` only: what follows belongs to nobody but the command. */
@@ -14,7 +14,8 @@ function wantsJson(argv: readonly string[]): boolean {
 async function report(error: unknown, argv: readonly string[]): Promise<number> {
   const { exitCode, code, message: text } = failureOf(error);
   if (text === undefined) return exitCode;
-  if (wantsJson(argv)) await writeData(jsonText({ error: { code, message: text } })).catch(() => undefined);
+  if (wantsJson(argv) && !hasWrittenData())
+    await writeData(jsonText({ error: { code, message: text } })).catch(() => undefined);
   else message(`humq: ${printable(text)}`);
   return exitCode;
 }

@@ -9,6 +9,7 @@ export class OutputClosed extends Error {
 /** The real stdout, which stays data when `keepStdoutForData` has turned the rest away. */
 const writeStdout = process.stdout.write.bind(process.stdout);
 let closed = false;
+let begun = false;
 
 process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code !== "EPIPE") throw error;
@@ -21,9 +22,15 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
  */
 export async function writeData(text: string): Promise<void> {
   if (closed) throw new OutputClosed();
+  begun = true;
   if (writeStdout(text)) return;
   await Promise.race([once(process.stdout, "drain"), once(process.stdout, "close")]).catch(() => undefined);
   if (closed) throw new OutputClosed();
+}
+
+/** Whether data was written: with --json no second value may follow. */
+export function hasWrittenData(): boolean {
+  return begun;
 }
 
 export function message(text: string): void {

@@ -12,7 +12,7 @@ const unknownCommand: Hook.CommandNotFound = async ({ id, config }) => {
   const known = config.commandIDs.filter((command) => !command.includes(":"));
   const hint = nearest(first, known);
   throw new UsageError(
-    `there is no command ${JSON.stringify(first)}${hint === undefined ? "" : `. Did you mean ${hint}?`} See humq --help`,
+    `there is no command ${JSON.stringify(first)}.${hint === undefined ? "" : ` Did you mean ${hint}?`} See humq --help`,
   );
 };
 

@@ -2,6 +2,7 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { HumqError, InstanceError } from "../errors.ts";
+import { makePrivateFolder } from "./files.ts";
 import { defaultInstance, homeFolder, Instance } from "./home.ts";
 import { createInstance } from "./setup.ts";
 
@@ -16,9 +17,11 @@ export interface MadeInstance {
  * @throws InstanceError where it exists already or cannot be written
  */
 export async function makeInstance(name: string, servers: string[]): Promise<MadeInstance> {
-  const before = defaultInstance();
+  let before: string | undefined;
   let instance: Instance;
   try {
+    makePrivateFolder(homeFolder());
+    before = defaultInstance();
     instance = await createInstance(name, servers);
   } catch (cause) {
     if (cause instanceof HumqError) throw cause;

@@ -9,14 +9,7 @@ import { Instance } from "./home.ts";
 import { initialisedFolder } from "./init.ts";
 import { formatLink } from "./link.ts";
 import { makeInstance } from "./make.ts";
-import {
-  AlreadyRunningError,
-  findFreePort,
-  findNatsServer,
-  findRunningServer,
-  NatsServer,
-  writeServerConfig,
-} from "./server/index.ts";
+import { findFreePort, findNatsServer, NatsServer, writeServerConfig } from "./server/index.ts";
 import { checkPort } from "./server/port.ts";
 import { operatorConfig, prepareBroker } from "./setup.ts";
 
@@ -109,8 +102,6 @@ async function findPlace(name: string, wanted: number | undefined): Promise<Plac
         `${elsewhere}. For a broker here: humq up --instance NAME`,
     );
   }
-  const running = await findRunningServer(paths(instance).storeDir);
-  if (running !== undefined) throw new AlreadyRunningError(running);
   return { instance, port: wanted ?? (await usualPort(instance)) };
 }
 
