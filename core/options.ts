@@ -1,4 +1,5 @@
 /** Options of a submit: type, defaults, check. */
+import { inspect } from "node:util";
 import { isName } from "./broker/names.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./errors.ts";
@@ -74,8 +75,23 @@ const KNOWN = [
   "instance",
 ] as const satisfies (keyof SubmitOptions)[];
 
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
+/** A value as messages show it. */
+export function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 5, maxStringLength: 100 });
+}
+
+/**
+ * @param what begins the message: `submit option`
+ * @throws UsageError where an option is not known, with the one that was probably meant
+ */
+export function checkKnown(what: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const hint = nearest(name, known);
+    const meant = hint === undefined ? "." : `: did you mean "${hint}"?`;
+    throw new UsageError(`unknown ${what} ${JSON.stringify(name)}${meant} Known: ${known.join(", ")}.`);
+  }
 }
 
 function whole(name: keyof typeof BOUNDS, value: number | undefined): number {
@@ -96,9 +112,29 @@ function names(name: "datacenters" | "packages", value: unknown): string[] {
   return [...new Set(value as string[])];
 }
 
+function datacenterNames(value: unknown): string[] {
+  const listed = names("datacenters", value);
+  if (listed.length > 0) return listed;
+  throw new UsageError("submit option datacenters: the list is empty, so nobody could run it; leave it out for all");
+}
+
+function timeLimitMs(value: number | string): number {
+  const limitMs = parseDuration(value, "submit option timeLimit");
+  if (limitMs > 0) return limitMs;
+  throw new UsageError(`submit option timeLimit: expected more than 0, got ${shown(value)}; leave it out for no limit`);
+}
+
+function ofType<T>(name: "quiet" | "instance", type: "boolean" | "string", value: T): T {
+  if (value === undefined || typeof value === type) return value;
+  throw new UsageError(`submit option ${name}: expected a ${type}, got ${shown(value)}`);
+}
+
 /** A task's name as a label: what a subject cannot hold is replaced. */
 function labelFrom(taskName: string): string {
-  const cleaned = taskName.replace(/[^A-Za-z0-9_-]+/g, "-").replace(/^[-_]+/, "").slice(0, 60);
+  const cleaned = taskName
+    .replace(/[^A-Za-z0-9_-]+/g, "-")
+    .replace(/^[-_]+/, "")
+    .slice(0, 60);
   return cleaned === "" ? "task" : cleaned;
 }
 
@@ -107,15 +143,9 @@ function labelFrom(taskName: string): string {
  * @throws UsageError for an unknown option (with a suggestion) or a value out of its bounds
  */
 export function checkSubmitOptions(options: SubmitOptions, taskName: string): CheckedOptions {
-  for (const name of Object.keys(options)) {
-    if ((KNOWN as readonly string[]).includes(name)) continue;
-    const hint = nearest(name, KNOWN);
-    throw new UsageError(
-      `unknown submit option ${JSON.stringify(name)}${hint === undefined ? "" : `: did you mean "${hint}"?`} Known: ${KNOWN.join(", ")}.`,
-    );
-  }
+  checkKnown("submit option", options, KNOWN);
   const { tag, datacenters, packages, timeLimit } = options;
-  if (tag !== undefined && !isName(tag)) {
+  if (tag !== undefined && (typeof tag !== "string" || !isName(tag))) {
     throw new UsageError(
       `submit option tag: expected letters, digits, - and _ (at most 63, no - or _ in front), got ${shown(tag)}`,
     );
@@ -123,14 +153,14 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
   return {
     label: tag ?? labelFrom(taskName),
     chunkSize: whole("chunkSize", options.chunkSize),
-    datacenters: datacenters === undefined ? undefined : names("datacenters", datacenters),
+    datacenters: datacenters === undefined ? undefined : datacenterNames(datacenters),
     packages: packages === undefined ? [] : names("packages", packages),
     cpus: whole("cpus", options.cpus),
-    timeLimitMs: timeLimit === undefined ? 0 : parseDuration(timeLimit),
+    timeLimitMs: timeLimit === undefined ? 0 : timeLimitMs(timeLimit),
     priority: whole("priority", options.priority),
     attempts: whole("attempts", options.attempts),
     concurrency: whole("concurrency", options.concurrency),
-    quiet: options.quiet === true,
-    instance: options.instance,
+    quiet: ofType("quiet", "boolean", options.quiet) === true,
+    instance: ofType("instance", "string", options.instance),
   };
 }

@@ -2,10 +2,10 @@
 import { capture } from "./capture/index.ts";
 import { UsageError } from "./errors.ts";
 import { withSession } from "./instance/lease.ts";
-import { checkSubmitOptions, type SubmitOptions } from "./options.ts";
-import { Recorder } from "./submit/recorder.ts";
+import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions, shown } from "./options.ts";
+import type { Recorder } from "./submit/recorder.ts";
+import { Recording } from "./submit/recording.ts";
 import { submitTag } from "./submit/submit.ts";
-import { nearest } from "./suggest.ts";
 import { Tag } from "./tag/tag.ts";
 import { encodeArguments } from "./values/index.ts";
 
@@ -25,21 +25,26 @@ export interface TaskOptions {
 
 /** One recorded call. */
 export class Call<R> {
-  /** 0 for the first call since the last submit: its index in the tag. */
-  readonly index: number;
-  readonly #submitted: Promise<Tag<R>>;
+  readonly #recording: Recording<R>;
+  readonly #position: number;
 
-  constructor(index: number, submitted: Promise<Tag<R>>) {
-    this.index = index;
-    this.#submitted = submitted;
+  /** For tasks: the call that was recorded as number `position`. */
+  constructor(recording: Recording<R>, position: number) {
+    this.#recording = recording;
+    this.#position = position;
+  }
+
+  /** Its index in the tag: 0 for the first call since the last submit, where that did not fail. */
+  get index(): number {
+    return this.#recording.indexOf(this.#position);
   }
 
   /**
    * The call's result, once it was submitted and has run.
-   * @throws what the call threw, or why it was not run
+   * @throws what the call threw, or why it was not run; UsageError where it was discarded
    */
   async result(): Promise<R> {
-    const tag = await this.#submitted;
+    const tag = await this.#recording.tag;
     return tag.result(this.index);
   }
 }
@@ -48,8 +53,10 @@ export class Call<R> {
 export interface Task<A extends unknown[], R> {
   (...args: A): Call<R>;
   /**
-   * Captures the code, sends it with the recorded calls as a new tag, and empties the record.
-   * @throws UsageError where nothing was recorded or an option is wrong; CaptureError where the code cannot travel
+   * Captures the code, sends it with the recorded calls as a new tag, and empties the record. Where that fails they
+   * are recorded again, before those that were recorded meanwhile.
+   * @throws UsageError where nothing was recorded or an option is wrong; CaptureError where the code cannot travel;
+   *   InstanceError and BrokerError where it cannot be sent
    */
   submit(options?: SubmitOptions): Promise<Tag<R>>;
   /** Number of calls recorded since the last submit. */
@@ -76,23 +83,15 @@ function isTask(value: unknown): value is Task<unknown[], unknown> {
 const TASK_OPTIONS = ["name", "defaults"] as const satisfies (keyof TaskOptions)[];
 
 function checkTaskOptions(options: TaskOptions): void {
-  for (const name of Object.keys(options)) {
-    if ((TASK_OPTIONS as readonly string[]).includes(name)) continue;
-    const hint = nearest(name, TASK_OPTIONS);
-    throw new UsageError(
-      `unknown task option ${JSON.stringify(name)}${hint === undefined ? "" : `: did you mean "${hint}"?`} Known: ${TASK_OPTIONS.join(", ")}.`,
-    );
+  checkKnown("task option", options, TASK_OPTIONS);
+  const { name, defaults } = options;
+  if (name !== undefined && (typeof name !== "string" || name === "")) {
+    throw new UsageError(`task option name: expected a text of at least one character, got ${shown(name)}`);
   }
-}
-
-/** What was recorded since the last submit, and the promise that its calls wait on. */
-class Recording<R> {
-  readonly calls = new Recorder();
-  readonly submitted = Promise.withResolvers<Tag<R>>();
-
-  constructor() {
-    // Most scripts never ask a call for its result: a failed submit is told by submit() itself.
-    this.submitted.promise.catch(() => undefined);
+  if (defaults !== undefined && (typeof defaults !== "object" || defaults === null || Array.isArray(defaults))) {
+    throw new UsageError(
+      `task option defaults: expected an object of values by parameter name such as { scale: 2 }, got ${shown(defaults)}`,
+    );
   }
 }
 
@@ -100,30 +99,33 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
   checkTaskOptions(options);
   const taskName = options.name ?? (fn.name || "task");
   let record = new Recording<R>();
-  const call = (...args: A): Call<R> => new Call(record.calls.add(encodeArguments(args)), record.submitted.promise);
+  const call = (...args: A): Call<R> => new Call(record, record.calls.add(encodeArguments(args)));
+  const send = async (calls: Recorder, checked: CheckedOptions): Promise<Tag<R>> => {
+    const { defaults } = options;
+    const { packages } = checked;
+    const captured = await capture(fn, { name: taskName, packages, ...(defaults === undefined ? {} : { defaults }) });
+    return withSession(
+      checked.instance,
+      async (session) => new Tag<R>(await submitTag(session, { name: taskName, code: captured.code }, calls, checked)),
+    );
+  };
   const submit = async (submitOptions: SubmitOptions = {}): Promise<Tag<R>> => {
     const checked = checkSubmitOptions(submitOptions, taskName);
-    const { defaults } = options;
     const sending = record;
     if (sending.calls.length === 0) {
       throw new UsageError(
         `nothing to submit: ${taskName} was not called since the last submit. Call it first, once for each set of arguments.`,
       );
     }
-    const { packages } = checked;
-    const captured = await capture(fn, { name: taskName, packages, ...(defaults === undefined ? {} : { defaults }) });
+    // Before anything is waited for: what is called from now on belongs to the next submit.
     record = new Recording<R>();
     try {
-      const tag = await withSession(checked.instance, async (session) => {
-        const archive = await submitTag(session, { name: taskName, code: captured.code }, sending.calls, checked);
-        return new Tag<R>(archive);
-      });
-      sending.submitted.resolve(tag);
+      const tag = await send(sending.calls, checked);
+      sending.submitted(tag);
       return tag;
     } catch (error) {
-      // What was recorded can be submitted again, unless new calls were recorded meanwhile.
-      if (record.calls.length === 0) record = sending;
-      else sending.submitted.reject(error);
+      record.moveBehind(sending);
+      record = sending;
       throw error;
     }
   };
@@ -133,6 +135,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     recorded: { get: () => record.calls.length },
     discard: {
       value: () => {
+        record.dropped(new UsageError(`this call of ${taskName} was discarded before it was submitted`));
         record = new Recording<R>();
       },
     },
@@ -150,7 +153,11 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
  * @param fn any function; one that is a task already is returned as it is
  * @throws UsageError where `fn` is not a function, or an option is unknown
  */
-export function task<F extends AnyFunction>(fn: F, context: ClassMethodDecoratorContext): F;
+// biome-ignore lint/suspicious/noExplicitAny: the constraint that ClassMethodDecoratorContext itself has
+export function task<This, F extends (this: This, ...args: any) => any>(
+  fn: F,
+  context: ClassMethodDecoratorContext<This, F>,
+): F;
 export function task<A extends unknown[], R>(fn: (...args: A) => R): Task<A, Awaited<R>>;
 export function task<A extends unknown[], R>(
   fn: (...args: A) => R,
@@ -163,7 +170,7 @@ export function task<A extends unknown[], R>(
 export function task(fn: AnyFunction, second: TaskOptions | ClassMethodDecoratorContext = {}): unknown {
   if (isTask(fn)) return fn;
   if (typeof fn !== "function") {
-    throw new UsageError(`task() wraps a function, got ${fn === null ? "null" : typeof fn}`);
+    throw new UsageError(`task() wraps a function, got ${shown(fn)}`);
   }
   if (!("kind" in second)) return wrap(fn, second);
   if (second.kind !== "method" || !second.static) {
