@@ -1,9 +1,9 @@
 /** The one table from errors to what a user sees and to the exit code. */
+import { createRequire } from "node:module";
 import { CLIError, ExitError } from "@oclif/core/errors";
 import { HumqError } from "../core/errors.ts";
+import { VERSION } from "../core/version.ts";
 import { OutputClosed } from "./output.ts";
-
-export const BUGS_URL = "https://github.com/humq/humq/issues";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, bug: 70, interrupted: 130 } as const;
 
@@ -46,6 +46,12 @@ function refusal({ message }: CLIError): string {
     .replace(/\nSee more help with --help$/, "\nSee --help.");
 }
 
+/** Where package.json says that bugs go. */
+function bugsPage(): string {
+  const { bugs } = createRequire(import.meta.url)("humq/package.json") as { bugs?: { url?: string } };
+  return bugs?.url === undefined ? "" : ` (${bugs.url})`;
+}
+
 export function failureOf(error: unknown): Failure {
   if (error instanceof OutputClosed) return { exitCode: EXIT.done };
   if (error instanceof ExitError) return { exitCode: error.oclif.exit ?? EXIT.failed };
@@ -57,6 +63,6 @@ export function failureOf(error: unknown): Failure {
   return {
     exitCode: EXIT.bug,
     code: "bug",
-    message: `${stack}\n\nThis is a bug in humq. Please report it with the lines above: ${BUGS_URL}`,
+    message: `${stack}\n\nThis is a bug in humq ${VERSION}. Please report it to its maintainers${bugsPage()}, with the lines above.`,
   };
 }

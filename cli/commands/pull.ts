@@ -27,6 +27,7 @@ humq errors.`);
 
   async run() {
     const { args, flags } = await this.parse(Pull);
+    const { Archive } = await import("../../core/archive/index.ts");
     const { Tag } = await import("../../core/tag/tag.ts");
     const { readyInstance } = await import("../instance.ts");
     const interrupt = listenForInterrupt("stopped before everything was pulled; pull again to go on");
@@ -34,10 +35,14 @@ humq errors.`);
     const found = await Tag.fromQueue(args.tag, { instance: instance.name });
     const file = args.file ?? `${found.name}.db`;
     const isNew = !existsSync(file);
-    using tag = isNew ? found : Tag.fromFile(file);
-    if (tag.name !== found.name) {
-      throw new UsageError(`${file} is the archive of ${tag.name}, not of ${found.name}. Name another file.`);
+    if (!isNew) {
+      using archive = Archive.open(file, { readonly: true });
+      const held = archive.getMeta("tag");
+      if (held !== found.name) {
+        throw new UsageError(`${file} is the archive of ${held}, not of ${found.name}. Name another file.`);
+      }
     }
+    using tag = isNew ? found : Tag.fromFile(file);
     if (isNew) tag.toFile(file, { stayLinked: true });
     else found.close();
     const quiet = this.jsonEnabled();

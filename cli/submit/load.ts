@@ -64,7 +64,8 @@ export async function loadFunction(target: string): Promise<{ fn: AnyFunction; n
       `no function ${JSON.stringify(name)} to submit: ${listed}${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
     );
   }
-  const chosen = functions.get("default") ?? (functions.size === 1 ? [...functions.values()][0] : undefined);
+  const only = functions.size === 1 ? names[0] : undefined;
+  const chosen = functions.has("default") ? "default" : only;
   if (chosen === undefined) {
     throw new UsageError(
       functions.size === 0
@@ -72,6 +73,8 @@ export async function loadFunction(target: string): Promise<{ fn: AnyFunction; n
         : `which function? ${listed}. Name one: ${file}#${names[0]}`,
     );
   }
-  const named = chosen.name !== "" && chosen.name !== "default";
-  return { fn: chosen, name: named ? chosen.name : parse(file).name };
+  const fn = functions.get(chosen)!;
+  // Node gives a nameless default export the name "default".
+  const named = chosen !== "default" ? chosen : fn.name === "default" ? "" : fn.name;
+  return { fn, name: named || parse(file).name };
 }
