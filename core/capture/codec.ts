@@ -1,5 +1,5 @@
-import { Encoder } from "cbor-x";
 import { DecodeError } from "../errors.ts";
+import { decodeValue, encodeValue } from "../values/index.ts";
 import { type CodeFile, FORMAT_VERSION } from "./format.ts";
 
 /**
@@ -8,19 +8,12 @@ import { type CodeFile, FORMAT_VERSION } from "./format.ts";
  */
 type Head = Omit<CodeFile, "blobs"> & { blobs: number[] };
 
-const cbor = new Encoder({
-  useRecords: false,
-  mapsAsObjects: true,
-  variableMapSize: true,
-  structuredClone: false,
-  tagUint8Array: false,
-});
-
 export function encodeCode(file: CodeFile): Uint8Array {
-  const head = cbor.encode({ ...file, blobs: file.blobs.map((blob) => blob.length) } satisfies Head);
+  const head: Head = { ...file, blobs: file.blobs.map((blob) => blob.length) };
+  const encoded = encodeValue(head, "captured code");
   const length = Buffer.alloc(4);
-  length.writeUInt32BE(head.length);
-  return Buffer.concat([length, head, ...file.blobs]);
+  length.writeUInt32BE(encoded.length);
+  return Buffer.concat([length, encoded, ...file.blobs]);
 }
 
 /** @throws DecodeError for bytes that are not captured code, or that a newer humq made */
@@ -44,7 +37,7 @@ export function decodeCode(bytes: Uint8Array): CodeFile {
 function decodeHead(bytes: Uint8Array): Head {
   let head: unknown;
   try {
-    head = cbor.decode(bytes);
+    head = decodeValue(bytes);
   } catch (cause) {
     throw new DecodeError("captured code has a head that is not CBOR", { cause });
   }
