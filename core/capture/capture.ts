@@ -66,8 +66,14 @@ export async function capture(fn: object, options: CaptureOptions = {}): Promise
 function selfSlot(walk: Walk, fn: object, origin: Origin, trail: Trail): Slot {
   if (!("syntax" in origin) || !origin.syntax.memberOf) return [SLOT.undefined];
   const { usesThis, usesSuper } = sliceOf(origin.script.analysis, origin.syntax);
-  const owner = usesThis || usesSuper ? owningClass(walk, fn, origin) : null;
-  return owner?.isStatic ? walk.graph.slot(owner.type, trail.into(".this")) : [SLOT.undefined];
+  const { holder } = origin.syntax;
+  const isStatic = holder?.type === "MethodDefinition" && holder.static;
+  if (!isStatic || !(usesThis || usesSuper)) return [SLOT.undefined];
+  const owner = owningClass(walk, fn, origin);
+  if (owner) return walk.graph.slot(owner.type, trail.into(".this"));
+  throw walk
+    .inside(fn, origin, null)
+    .error("is a static method that uses this, and its class was not found", "Use the name of the class instead of this.");
 }
 
 function defaultSlots(

@@ -48,7 +48,7 @@ export interface ObjectParts {
   prototype?: Slot;
   integrity?: Integrity;
   /** Made by this class's constructor with its body skipped, so that it has the private names; and their values. */
-  construct?: { class: Slot; arguments: number; privates: Slot[][] };
+  construct?: { class: Slot; privates: Slot[][] };
 }
 
 /** Steps from a global or a module's exports to a value inside it; see `paths.ts`. */

@@ -79,7 +79,7 @@ function classEdits(node: AnyNode & { type: "ClassDeclaration" | "ClassExpressio
       }
     } else if (restorable && member.kind === "constructor") {
       const at = member.value.body.start + 1;
-      edits.push({ start: at, end: at, text: `if($humq.restoring){${node.superClass ? "super();" : ""}return}` });
+      edits.push({ start: at, end: at, text: `if($humq.restoring){${node.superClass ? "super(...$humq.arguments($humq_base));" : ""}return}` });
     }
   }
   const helpers =

@@ -1,5 +1,6 @@
 import { displayPath } from "../inspect/project.ts";
 import type { Script } from "../inspect/script.ts";
+import type { Segment } from "../inspect/source-map.ts";
 import type { Range } from "../syntax/slice.ts";
 
 /** A piece of a script's text to be written differently. */
@@ -84,15 +85,18 @@ export class TextWriter {
   private mapLine(script: Script, start: number, stop: number): void {
     const from = script.position(start);
     const map = script.sourceMap;
-    const covering = map?.at(from.line, from.column);
-    if (!map || !covering) {
+    if (!map) {
       this.row(0, this.files.number(script.path), from.line, from.column, 1);
       return;
     }
-    const file = (source: number) => this.files.number(map.sources[source] ?? script.path);
-    this.row(0, file(covering.source), covering.sourceLine, covering.sourceColumn, 0);
+    const mapped = (offset: number, segment: Segment) => {
+      const file = this.files.number(map.sources[segment.source] ?? script.path);
+      this.row(offset, file, segment.sourceLine, segment.sourceColumn, 0);
+    };
+    const covering = map.at(from.line, from.column);
+    if (covering) mapped(0, covering);
     for (const segment of map.between(from, { line: from.line, column: from.column + stop - start }))
-      this.row(segment.column - from.column, file(segment.source), segment.sourceLine, segment.sourceColumn, 0);
+      mapped(segment.column - from.column, segment);
   }
 
   private row(offset: number, file: number, line: number, column: number, runsAlong: number): void {

@@ -122,13 +122,16 @@ function fieldName(closure: Closure, key: AnyNode, text: string, trail: Trail): 
   if (key.type === "Literal") return key.value;
   if (key.type === "Identifier") {
     const scope = closure.live.scopes.find(({ variables }) => Object.hasOwn(variables, key.name));
-    const value = scope?.variables[key.name];
+    const value = scope ? scope.variables[key.name] : constantOf(closure, key.name);
     if (typeof value === "string" || typeof value === "symbol" || typeof value === "number") return value;
   }
   const wellKnown = /^Symbol\.(\w+)$/.exec(text)?.[1];
   if (wellKnown) return Reflect.get(Symbol, wellKnown);
-  throw trail.error(
-    `has a field named [${text}]`,
-    "Put the name in a constant first: const key = ...; class { [key] = ... }.",
-  );
+  throw trail.error(`has a field named [${text}]`, "Give it a plain name, or set it in the constructor.");
+}
+
+/** V8 keeps no variable that is only used while a class is defined; its declaration may say what it was. */
+function constantOf(closure: Closure, name: string): unknown {
+  const binding = closure.slice.syntax.scope.resolve(name);
+  return binding?.kind === "const" && binding.init?.type === "Literal" ? binding.init.value : undefined;
 }

@@ -57,10 +57,7 @@ export function instanceParts(
       .splice(0, each.privateFields)
       .map(({ name, value: stored }) => walk.graph.slot(stored, trail.into(`.${name}`))),
   );
-  const args = Math.max(...classes.map((each) => constructorParameters(each.origin)));
-  return {
-    construct: { class: walk.graph.slot(first!.type, trail.into(".constructor")), arguments: args, privates: slots },
-  };
+  return { construct: { class: walk.graph.slot(first!.type, trail.into(".constructor")), privates: slots } };
 }
 
 /** The classes with text of their own in a prototype chain, the most derived first. */
@@ -83,11 +80,6 @@ function classOf(walk: Walk, prototype: object): ClassInChain | null {
   const members = bodyMembers(origin).filter((member) => !member.isStatic && member.isPrivate);
   const privateFields = members.filter((member) => member.isPrivateField).length;
   return { type, origin, privateFields, hasPrivates: members.length > 0 };
-}
-
-function constructorParameters(origin: CodeOrigin): number {
-  const found = bodyMembers(origin).find(({ node }) => node.type === "MethodDefinition" && node.kind === "constructor");
-  return found?.node.type === "MethodDefinition" ? found.node.value.params.length : 0;
 }
 
 export type { ClassInChain };

@@ -139,6 +139,16 @@ class InspectorSession {
     return result.flatMap(({ name, symbol }) => (symbol ? [] : [name]));
   }
 
+  /** All functions and classes of this program that are alive. */
+  liveFunctions(): object[] {
+    const prototypeObjectId = this.idOf(Function.prototype);
+    const { objects } = this.post<{ objects: RemoteObject }>("Runtime.queryObjects", { prototypeObjectId });
+    const found = this.read(objects) as object[];
+    this.post("Runtime.releaseObject", { objectId: objects.objectId });
+    this.post("Runtime.releaseObjectGroup", { objectGroup: OBJECT_GROUP });
+    return found;
+  }
+
   /** The engine's number of an object in heap snapshots; known only for objects that were in one. */
   heapId(value: object): number {
     const objectId = this.idOf(value);

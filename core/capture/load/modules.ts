@@ -1,6 +1,7 @@
 import { Script } from "node:vm";
 import { DecodeError } from "../../errors.ts";
 import type { CodeFile } from "../format.ts";
+import { argumentsFor } from "./classes.ts";
 
 /** What the text of a scope makes; see `emit/program.ts`. */
 export interface ScopeObject {
@@ -16,6 +17,8 @@ export interface ScopeObject {
 export interface Runtime {
   /** True while an instance is made of which only the private names are wanted. */
   restoring: boolean;
+  /** What constructors that do not run are called with. */
+  arguments(type: unknown): unknown[];
   /** The only method or accessor of an object literal. */
   method(holder: object): object;
 }
@@ -26,6 +29,7 @@ export const MODULE_FILE = "humq-code:";
 export function makeRuntime(): Runtime {
   return {
     restoring: false,
+    arguments: (type) => argumentsFor(type),
     method(holder) {
       const [key] = Reflect.ownKeys(holder);
       const { value, get, set } = Object.getOwnPropertyDescriptor(holder, key!)!;

@@ -83,7 +83,7 @@ export class Values {
   }
 
   private make(node: Node): unknown {
-    if (node.construct) return construct(this.runtime, this.slot(node.construct.class), node.construct.arguments);
+    if (node.construct) return construct(this.runtime, this.slot(node.construct.class));
     if (node.kind === "object") {
       if (node.prototype === undefined) return {};
       return Object.create(this.slot(node.prototype) as object | null);
