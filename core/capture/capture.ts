@@ -73,7 +73,10 @@ function selfSlot(walk: Walk, fn: object, origin: Origin, trail: Trail): Slot {
   if (owner) return walk.graph.slot(owner.type, trail.into(".this"));
   throw walk
     .inside(fn, origin, null)
-    .error("is a static method that uses this, and its class was not found", "Use the name of the class instead of this.");
+    .error(
+      "is a static method that uses this, and its class was not found",
+      "Use the name of the class instead of this.",
+    );
 }
 
 function defaultSlots(

@@ -1,5 +1,5 @@
 import type { AnyNode } from "acorn";
-import type { ModuleCapture } from "../graph/modules.ts";
+import { loaderKey, type ModuleCapture } from "../graph/modules.ts";
 import type { Slice } from "../syntax/slice.ts";
 import { contains } from "../syntax/slice.ts";
 import type { Edit } from "./text.ts";
@@ -19,7 +19,7 @@ export function editsOf(module: ModuleCapture, slice: Slice, restorable: boolean
 /** `import("x")` and `require("x")` become calls of a variable that gives the same. */
 function loaderEdits(module: ModuleCapture, slice: Slice): Edit[] {
   return slice.imports.flatMap((call) => {
-    const name = module.loaders.get(`${call.kind}:${call.specifier}`);
+    const name = module.loaders.get(loaderKey(call));
     return name ? [{ start: call.start, end: call.end, text: `${name}()` }] : [];
   });
 }
@@ -79,7 +79,11 @@ function classEdits(node: AnyNode & { type: "ClassDeclaration" | "ClassExpressio
       }
     } else if (restorable && member.kind === "constructor") {
       const at = member.value.body.start + 1;
-      edits.push({ start: at, end: at, text: `if($humq.restoring){${node.superClass ? "super(...$humq.arguments($humq_base));" : ""}return}` });
+      edits.push({
+        start: at,
+        end: at,
+        text: `if($humq.restoring){${node.superClass ? "super(...$humq.arguments($humq_base));" : ""}return}`,
+      });
     }
   }
   const helpers =

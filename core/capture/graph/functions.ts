@@ -30,7 +30,7 @@ export function functionNode(walk: Walk, fn: object, trail: Trail): Node {
       );
     case "native":
       throw trail.error(
-        `is the native function "${name}", which has no code that could travel`,
+        `is ${name === "" ? "a native function" : `the native function "${name}"`}, which has no code that could travel`,
         "Use it inside the function by way of the module it comes from, or wrap what it does in a function.",
       );
     case "humq":

@@ -1,5 +1,5 @@
-import type { AnyNode, MethodDefinition, PropertyDefinition, StaticBlock } from "acorn";
 import { types } from "node:util";
+import type { AnyNode, MethodDefinition, PropertyDefinition, StaticBlock } from "acorn";
 import type { Node } from "../format.ts";
 import { inspectorSession } from "../inspect/session.ts";
 import type { CodeOrigin } from "./origin.ts";
@@ -101,7 +101,8 @@ export function owningClass(walk: Walk, fn: object, origin: CodeOrigin): Owner |
   if (!classNode) return null;
   const text = script.source.slice(classNode.start, classNode.end);
   const check = (type: unknown): Owner | null => {
-    if (typeof type !== "function" || types.isProxy(type) || Function.prototype.toString.call(type) !== text) return null;
+    if (typeof type !== "function" || types.isProxy(type) || Function.prototype.toString.call(type) !== text)
+      return null;
     const found = walk.origins.of(type);
     return "syntax" in found && found.syntax === syntax.memberOf ? ownerOf(type, fn) : null;
   };

@@ -24,6 +24,11 @@ export class ScopeInstance {
   }
 }
 
+/** Calls that load the same members of the same module share a variable. */
+export function loaderKey(call: DynamicImport): string {
+  return JSON.stringify([call.kind, call.specifier, call.members]);
+}
+
 /** A captured function or class object. */
 export interface Closure {
   readonly fn: object;
@@ -86,7 +91,7 @@ export class ModuleCapture {
 
   /** The variable that stands for an `import()` or `require()` call; `make` gives its value the first time. */
   loader(call: DynamicImport, make: () => Slot): string {
-    const key = `${call.kind}:${call.specifier}`;
+    const key = loaderKey(call);
     let name = this.loaders.get(key);
     if (!name) {
       name = `$humq_${call.kind}${this.loaders.size}`;

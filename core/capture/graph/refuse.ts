@@ -1,5 +1,5 @@
 import { types } from "node:util";
-import { intrinsicPath } from "./intrinsics.ts";
+import { builtinPath, intrinsicPath } from "./intrinsics.ts";
 import type { Trail } from "./trail.ts";
 
 interface Refusal {
@@ -65,19 +65,22 @@ export function refuseUnportable(value: object, trail: Trail): void {
  */
 export function refuseHiddenState(value: object, trail: Trail, isBuiltinFunction: (fn: object) => boolean): void {
   for (let link: object | null = Object.getPrototypeOf(value); link; link = Object.getPrototypeOf(link)) {
-    const type: unknown = Object.getOwnPropertyDescriptor(link, "constructor")?.value;
-    if (typeof type !== "function" || type.prototype !== link || PLAIN_CLASSES.has(type.name)) continue;
-    const plain = PLAIN_PROTOTYPES.has(type.name) || isTypedArrayClass(type);
-    if (plain && intrinsicPath(type, "members")) continue;
-    if (!plain && !intrinsicPath(type, "members") && !isBuiltinFunction(type)) continue;
-    if (plain) continue;
-    const name = article(type.name || "object of Node");
-    throw trail.error(
-      `is ${name}${value instanceof (type as new () => object) ? "" : " of another kind"}, which cannot travel: ` +
-        "part of it lives outside of JavaScript",
-      hint(type.name),
-    );
+    if (link === Object.prototype) return;
+    const name = hiddenClass(link, isBuiltinFunction);
+    if (name !== null)
+      throw trail.error(`is ${article(name)}, which cannot travel: part of it lives outside of JavaScript`, hint(name));
   }
+}
+
+/** The name of the class a prototype belongs to, if its instances are more than their properties. */
+function hiddenClass(prototype: object, isBuiltinFunction: (fn: object) => boolean): string | null {
+  const type: unknown = Object.getOwnPropertyDescriptor(prototype, "constructor")?.value;
+  const isClass = typeof type === "function" && type.prototype === prototype;
+  const isListed = intrinsicPath(prototype, "members") !== null || builtinPath(prototype, "members") !== null;
+  if (!isListed && !(isClass && isBuiltinFunction(type))) return null;
+  const name = isClass ? type.name : "object of Node's own";
+  if (PLAIN_CLASSES.has(name) || PLAIN_PROTOTYPES.has(name) || (isClass && isTypedArrayClass(type))) return null;
+  return name;
 }
 
 function isTypedArrayClass(type: object): boolean {

@@ -23,7 +23,7 @@ export function checkSlice(script: Script, slice: Slice, trail: Trail): void {
   for (const call of slice.imports)
     if (call.specifier === null)
       throw trail.error(
-        `has an ${call.kind}() whose argument is not a plain string (line ${lineOf(script, call.start)})`,
+        `calls ${call.kind}() with something that is not a plain string (line ${lineOf(script, call.start)})`,
         "Write the name of the module out, or load it outside of the function.",
       );
   const [name] = slice.outerPrivates;

@@ -143,7 +143,7 @@ export class Walk {
         const node: Node & { kind: "import" } = { kind: "import", of: [SLOT.undefined], lazy };
         const load = () => loadLocal(script, closure, call);
         const fill = (exports: object) => {
-          node.of = this.moduleSlot(exports, null, trail, null);
+          node.of = this.moduleSlot(exports, call.members, trail, null);
         };
         if (lazy) this.pending.push({ specifier, load: async () => load() as object, trail, fill });
         else fill(load() as object);

@@ -53,6 +53,8 @@ class Analyser {
   private readonly evals: number[] = [];
   private readonly exports = new Map<string, ExportSource>();
   private readonly exportAll: string[] = [];
+  /** Members taken out of the value of the expression that begins at an offset. */
+  private readonly taken = new Map<number, readonly string[]>();
   private readonly root: ScopeNode;
   private readonly program: Program;
   /** Function whose body is the whole script: a module wrapper, run once. */
@@ -144,6 +146,7 @@ class Analyser {
           start: node.start,
           end: node.end,
           specifier: plainString(node.source),
+          members: this.taken.get(node.start) ?? null,
         });
         for (const child of children(node)) this.visit(child, place);
         return;
@@ -300,6 +303,8 @@ class Analyser {
     const kind = node.kind === "var" || node.kind === "let" ? node.kind : "const";
     for (const declarator of node.declarations) {
       this.declarePattern(declarator.id, kind, place, declarator.init ?? null);
+      const names = patternKeys(declarator.id);
+      if (declarator.init && names) this.taken.set(loadedBy(declarator.init).start, names);
       if (declarator.init) this.visit(declarator.init, place);
     }
   }
@@ -367,6 +372,9 @@ class Analyser {
 
   private visitMember(node: AnyNode & { type: "MemberExpression" }, place: Place): void {
     const plain = !node.computed && node.property.type === "Identifier" ? node.property.name : null;
+    const loaded = loadedBy(node.object as AnyNode);
+    if (plain !== null && (loaded !== node.object || loaded.type === "CallExpression"))
+      this.taken.set(loaded.start, [plain]);
     if (plain !== null && node.object.type === "Identifier") this.refer(node.object, place, { member: plain });
     else if (plain !== null && node.object.type === "MetaProperty" && node.object.meta.name === "import")
       this.metas.push({ start: node.start, end: node.end, property: plain });
@@ -388,6 +396,7 @@ class Analyser {
             start: node.start,
             end: node.end,
             specifier: plainString(argument),
+            members: this.taken.get(node.start) ?? null,
             callee: this.references.at(-1)!,
           });
       }
@@ -403,6 +412,22 @@ class Analyser {
     if (node.computed) this.visit(node.key, place);
     this.visit(node.value, place, node);
   }
+}
+
+/** The call in `await call`. */
+function loadedBy(node: AnyNode): AnyNode {
+  return node.type === "AwaitExpression" ? node.argument : node;
+}
+
+/** The keys of `{ a, b: c }`; `null` where they are not all plain. */
+function patternKeys(pattern: Pattern): string[] | null {
+  if (pattern.type !== "ObjectPattern") return null;
+  const keys: string[] = [];
+  for (const property of pattern.properties) {
+    if (property.type === "RestElement" || property.computed || property.key.type !== "Identifier") return null;
+    keys.push(property.key.name);
+  }
+  return keys;
 }
 
 function declaringClass(name: string, classes: ClassPlace | null): AnyNode | null {

@@ -100,6 +100,8 @@ export interface DynamicImport {
   readonly start: number;
   readonly end: number;
   readonly specifier: string | null;
+  /** The exports that are used, where they are taken right out of what is loaded; `null` for all. */
+  readonly members: readonly string[] | null;
   /** What is called: the name, for everything but the `import()` syntax. */
   readonly callee?: Reference;
 }
