@@ -1,4 +1,4 @@
-/** A whole instance, without a worker, and people who join it from homes of their own. */
+/** A whole instance, without a worker unless it is asked for, and people who join it from homes of their own. */
 import { join } from "node:path";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { shortUser } from "../../core/broker/names.ts";
@@ -7,7 +7,7 @@ import { type GrantOptions, grantAccess } from "../../core/instance/grant.ts";
 import { Instance } from "../../core/instance/home.ts";
 import { requestAccess } from "../../core/instance/join.ts";
 import { openSession, type Session } from "../../core/instance/session.ts";
-import { type Embedded, startEmbedded } from "../../core/instance/up.ts";
+import { type Embedded, type EmbeddedOptions, startEmbedded } from "../../core/instance/up.ts";
 import type { Grant } from "../../core/trust/grant.ts";
 import { temporaryDirectory } from "./tools.ts";
 
@@ -25,17 +25,34 @@ export class Lab implements AsyncDisposable {
   readonly #directory: ReturnType<typeof temporaryDirectory>;
   readonly #connections: NatsConnection[] = [];
   readonly #homeBefore = process.env.HUMQ_HOME;
-  #embedded: Embedded;
+  #started: Embedded | undefined;
 
-  private constructor(directory: ReturnType<typeof temporaryDirectory>, embedded: Embedded) {
+  private constructor(directory: ReturnType<typeof temporaryDirectory>) {
     this.#directory = directory;
-    this.#embedded = embedded;
   }
 
-  static async start(): Promise<Lab> {
+  static async start(options: EmbeddedOptions = {}): Promise<Lab> {
     const directory = temporaryDirectory("humq lab ");
+    const lab = new Lab(directory);
     process.env.HUMQ_HOME = join(directory.path, "owner");
-    return new Lab(directory, await startEmbedded({ instance: "lab", worker: false }));
+    try {
+      lab.#started = await startEmbedded({ worker: false, ...options, instance: "lab" });
+      return lab;
+    } catch (error) {
+      lab.#leave();
+      throw error;
+    }
+  }
+
+  get #embedded(): Embedded {
+    if (this.#started === undefined) throw new Error("the lab is closed");
+    return this.#started;
+  }
+
+  #leave(): void {
+    if (this.#homeBefore === undefined) delete process.env.HUMQ_HOME;
+    else process.env.HUMQ_HOME = this.#homeBefore;
+    this.#directory[Symbol.dispose]();
   }
 
   /** The owner's side. */
@@ -103,15 +120,18 @@ export class Lab implements AsyncDisposable {
 
   /** Stops the broker in order and starts it again where it was. */
   async restart(): Promise<void> {
-    await this.#embedded.stop();
-    this.#embedded = await startEmbedded({ instance: "lab", worker: false });
+    await this.stop();
+    this.#started = await startEmbedded({ instance: "lab", worker: false });
+  }
+
+  /** Stops worker and broker; their files stay until the lab is closed. */
+  stop(): Promise<void> {
+    return this.#embedded.stop();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#connections.map((nc) => nc.close()));
-    await this.#embedded.stop();
-    if (this.#homeBefore === undefined) delete process.env.HUMQ_HOME;
-    else process.env.HUMQ_HOME = this.#homeBefore;
-    this.#directory[Symbol.dispose]();
+    await this.stop();
+    this.#leave();
   }
 }
