@@ -31,7 +31,8 @@ other command of yours that reaches it. The join link goes to stdout.`);
 
   async run() {
     const { flags } = await this.parse(Init);
-    return flags.finish ? this.#finish(flags.instance) : this.#init(flags);
+    if (flags.finish) return this.#finish(flags.instance);
+    return this.#init({ ...flags, instance: flags.instance ?? (process.env.HUMQ_INSTANCE || undefined) });
   }
 
   async #init(flags: {

@@ -221,6 +221,15 @@ describe("what comes back", () => {
       open: 0,
       byState: { succeeded: 2, failed: 1 },
     });
+    expect((await home.json(["describe", tag])).json).toMatchObject({
+      file: null,
+      tag,
+      calls: 3,
+      results: 2,
+      errors: 1,
+      open: 0,
+      byState: null,
+    });
     expect((await home.json(["status", tag])).json).toMatchObject({
       tag,
       calls: 3,

@@ -111,6 +111,19 @@ describe("while one runs", () => {
   });
 });
 
+test("Ctrl-C while a new instance is made leaves nothing of it", async () => {
+  using home = new Home();
+  const starting = home.start(["up", "--no-worker"]);
+  await starting.until(/Making the instance/);
+  const { code, stdout, stderr } = await starting.stop("SIGINT");
+  expect([code, stdout, stderr]).toEqual([
+    130,
+    "",
+    'Making the instance "local"\nhumq: stopped before the instance was up\n',
+  ]);
+  expect(readdirSync(join(home.path, "instances"))).toEqual([]);
+});
+
 test("killed without warning, it takes the broker with it, and starts again with its data", async () => {
   using home = new Home();
   const first = await startUp(home, ["--no-worker"]);
