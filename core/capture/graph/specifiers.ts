@@ -30,6 +30,20 @@ export function targetOf(specifier: string, from: string | null): Target {
   }
 }
 
+/**
+ * A specifier as Node would take it. vitest writes paths from its root (`/src/x.ts`, `/node_modules/...`), `/@fs/` before
+ * absolute ones, and queries behind them.
+ */
+export function plainSpecifier(specifier: string, from: string | null): string {
+  if (!specifier.startsWith("/") || from === null) return specifier;
+  const path = specifier.replace(/^\/@fs(?=\/)/, "").replace(/[?#].*$/s, "");
+  if (existsSync(path)) return path;
+  for (let folder = dirname(from); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, path))) return join(folder, path);
+    if (dirname(folder) === folder) return path;
+  }
+}
+
 /** `@scope/name` of `@scope/name/file`; `null` for `#internal` and the like. */
 export function packageNameOf(specifier: string): string | null {
   return /^(?:@[^/@]+\/)?[^./#@][^/]*/.exec(specifier)?.[0] ?? null;
@@ -41,7 +55,10 @@ export function packageNameOf(specifier: string): string | null {
  *
  * @returns `direct` when the variable is the loaded module itself
  */
-export function requiredSpecifier(init: AnyNode | undefined): { specifier: string; direct: boolean } | null {
+export function requiredSpecifier(
+  init: AnyNode | undefined,
+  from: string | null,
+): { specifier: string; direct: boolean } | null {
   let node = init;
   let direct = true;
   while (node) {
@@ -58,7 +75,7 @@ export function requiredSpecifier(init: AnyNode | undefined): { specifier: strin
     const text = literal(node.arguments[0]);
     if (text !== null && name === "require") return { specifier: text, direct };
     if (text !== null && /^__vite_ssr_(?:dynamic_)?import__$|^__vi_import__$/.test(name))
-      return { specifier: text, direct: false };
+      return { specifier: plainSpecifier(text, from), direct: false };
     if (!/^__(?:toESM|importStar|importDefault)\d*$/.test(name)) return null;
     direct = false;
     node = [...children(node)].find((child) => child.type === "CallExpression");

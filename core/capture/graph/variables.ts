@@ -61,7 +61,7 @@ export function variableSlot(walk: Walk, script: Script, variable: FreeVariable,
   const members = usedMembers(variable);
   const imported = variable.binding?.from;
   if (imported) return importSlot(walk, script, imported, members, value, trail);
-  const required = requiredSpecifier(variable.binding?.init);
+  const required = requiredSpecifier(variable.binding?.init, script.path);
   if (required && targetOf(required.specifier, script.path) === "package") {
     if (required.direct) return walk.graph.preset(value, walk.packages.required(required.specifier, script.path!, []));
     return walk.moduleSlot(value, members, trail, { script, specifier: required.specifier });

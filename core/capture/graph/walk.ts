@@ -18,7 +18,7 @@ import { type CodeOrigin, Origins } from "./origin.ts";
 import { ownProperties } from "./properties.ts";
 import { Records } from "./records.ts";
 import { refuseHiddenState } from "./refuse.ts";
-import { targetOf } from "./specifiers.ts";
+import { plainSpecifier, targetOf } from "./specifiers.ts";
 import { type Place, Trail } from "./trail.ts";
 
 /** A local module that captured code loads by `import()`, and the node that waits for it. */
@@ -126,7 +126,7 @@ export class Walk {
   }
 
   private loaderSlot(script: Script, closure: Closure, call: DynamicImport, trail: Trail): Slot {
-    const specifier = call.specifier!;
+    const specifier = plainSpecifier(call.specifier!, script.path);
     const lazy = call.kind === "import";
     switch (targetOf(specifier, script.path)) {
       case "builtin": {
@@ -135,9 +135,9 @@ export class Walk {
       }
       case "package": {
         const node = this.packages.loader(lazy ? "load" : "loadRequire", specifier, script.path!);
-        if (node !== "external") return this.graph.add(node);
-        const of = this.graph.add({ kind: "external", specifier, how: lazy ? "import" : "require", path: [] });
-        return this.graph.add({ kind: "import", of, lazy });
+        return node.kind === "external"
+          ? this.graph.add({ kind: "import", of: this.graph.add(node), lazy })
+          : this.graph.add(node);
       }
       case "local": {
         const node: Node & { kind: "import" } = { kind: "import", of: [SLOT.undefined], lazy };

@@ -19,6 +19,7 @@ export function projectRoot(file: string): string {
 export interface Manifest {
   name?: string;
   version?: string;
+  exports?: unknown;
   gypfile?: boolean;
   binary?: unknown;
   dependencies?: Record<string, string>;

@@ -23,16 +23,17 @@ export interface Addon {
   readonly sign: string;
 }
 
-/** The first package among bundled files that comes with a native addon, which a bundle cannot hold. */
-export function findAddon(files: Iterable<string>): Addon | null {
-  const folders = new Set<string>();
-  for (const file of files) {
-    const folder = packageFolderOf(file);
-    if (folder) folders.add(folder);
-  }
-  for (const folder of [...folders].sort()) {
+/**
+ * The first package among bundled files that comes with a native addon, which a bundle cannot hold.
+ *
+ * @param loading those of the files that load a `.node` file
+ */
+export function findAddon(files: readonly string[], loading: readonly string[]): Addon | null {
+  const foldersOf = (list: readonly string[]) => new Set(list.flatMap((file) => packageFolderOf(file) ?? []));
+  const loadingFolders = foldersOf(loading);
+  for (const folder of [...foldersOf(files)].sort()) {
     const manifest = readManifest(folder);
-    const sign = manifest && addonSign(folder, manifest);
+    const sign = manifest && (addonSign(folder, manifest) ?? (loadingFolders.has(folder) ? "it loads a .node file" : null));
     if (sign) return { name: manifest.name ?? basename(folder), version: manifest.version ?? "latest", sign };
   }
   return null;

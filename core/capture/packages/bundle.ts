@@ -24,7 +24,8 @@ export async function bundlePackages(
   named: ReadonlyMap<string, string>,
 ): Promise<string> {
   const esbuild = await import("esbuild");
-  const external = [...named.keys()].flatMap((name) => [name, `${name}/*`]);
+  // Addons are left out only to be found and refused below.
+  const external = ["*.node", ...[...named.keys()].flatMap((name) => [name, `${name}/*`])];
   try {
     const result = await esbuild.build({
       stdin: { contents: entries.map(entryLine).join("\n"), sourcefile: "entry.mjs", resolveDir: root },
@@ -42,7 +43,6 @@ export async function bundlePackages(
       keepNames: true,
       logLevel: "silent",
       external,
-      loader: { ".node": "empty" },
       define: { "import.meta.url": "humq_import_meta_url" },
       banner: { js: BANNER },
       // `import()` of builtins becomes a promise of require().
@@ -53,7 +53,7 @@ export async function bundlePackages(
     return result.outputFiles[0]!.text;
   } catch (error) {
     if (error instanceof CaptureError) throw error;
-    throw bundleError(error, entries);
+    throw bundleError(error, entries, root);
   }
 }
 
@@ -94,8 +94,10 @@ function entryPlugin(entries: readonly PackageEntry[]): Plugin {
 }
 
 function refuseAddons(metafile: Metafile, entries: readonly PackageEntry[], root: string): void {
-  const files = Object.keys(metafile.inputs).map((file) => resolve(root, file));
-  const addon = findAddon(files);
+  const inputs = Object.entries(metafile.inputs);
+  const loadsAddon = inputs.filter(([, input]) => input.imports.some(({ path }) => path.endsWith(".node")));
+  const [files, loading] = [inputs, loadsAddon].map((list) => list.map(([file]) => resolve(root, file)));
+  const addon = findAddon(files!, loading!);
   if (addon) throw addonError(addon, metafile, entries, root);
 }
 
@@ -143,15 +145,18 @@ function folderOf(name: string, from: string): string | null {
   return null;
 }
 
-function bundleError(error: unknown, entries: readonly PackageEntry[]): CaptureError {
+function bundleError(error: unknown, entries: readonly PackageEntry[], root: string): CaptureError {
   const messages = (error as { errors?: { text: string; location?: { file: string; line: number } | null }[] }).errors;
   const [first] = messages ?? [];
   const where = first?.location ? ` (${first.location.file}:${first.location.line})` : "";
   const text = first?.text ?? (error as Error).message;
-  const names = [...new Set(entries.map((entry) => describePackage(entry)).map((p) => `${p.name}@${p.version}`))];
+  const used = entries.map((entry) => describePackage(entry));
+  const names = [...new Set(used.map((p) => `${p.name}@${p.version}`))];
+  const failing = first?.location ? packageOf(resolve(root, first.location.file)) : null;
+  const guilty = used.find((p) => p.name === failing) ?? used[0]!;
   return new CaptureError(
     `the packages this task uses (${names.join(", ")}) cannot be bundled: ${text}${where}. ` +
-      `Name the package to have it installed on the worker instead: submit({ packages: ["${names[0]}"] })`,
+      `Name the package to have it installed on the worker instead: submit({ packages: ["${guilty.name}@${guilty.version}"] })`,
     { cause: error },
   );
 }

@@ -1,8 +1,9 @@
 import { createRequire } from "node:module";
-import { relative, sep } from "node:path";
+import { isAbsolute, relative, sep } from "node:path";
 import type { Node, Path } from "../format.ts";
 import type { CodeOrigin } from "../graph/origin.ts";
 import { packageNameOf } from "../graph/specifiers.ts";
+import { readManifest } from "../inspect/project.ts";
 import { packageFolderOf } from "../inspect/script.ts";
 
 /** How a value of a package is had: `import` by its exported name, `require` as the whole module, `load` as `import()`. */
@@ -35,19 +36,23 @@ export class PackageRefs {
   }
 
   imported(specifier: string, from: string, name: string): Node {
-    if (this.isNamed(specifier))
-      return { kind: "external", specifier, how: "import", path: name === "*" ? [] : [`.${name}`] };
+    const external = this.namedSpecifier(specifier);
+    if (external !== null)
+      return { kind: "external", specifier: external, how: "import", path: name === "*" ? [] : [`.${name}`] };
     return { kind: "package", index: this.add({ how: "import", specifier, from, name }), path: [] };
   }
 
   required(specifier: string, from: string, path: Path): Node {
-    if (this.isNamed(specifier)) return { kind: "external", specifier, how: "require", path };
+    const external = this.namedSpecifier(specifier);
+    if (external !== null) return { kind: "external", specifier: external, how: "require", path };
     return { kind: "package", index: this.add({ how: "require", specifier, from, name: "*" }), path };
   }
 
-  /** A function that loads the package when it is called: `import("x")` or `require("x")` inside captured code. */
-  loader(how: "load" | "loadRequire", specifier: string, from: string): Node | "external" {
-    if (this.isNamed(specifier)) return "external";
+  /** What loads a package when it is called: `import("x")` or `require("x")` inside captured code. */
+  loader(how: "load" | "loadRequire", specifier: string, from: string): Node {
+    const external = this.namedSpecifier(specifier);
+    if (external !== null)
+      return { kind: "external", specifier: external, how: how === "load" ? "import" : "require", path: [] };
     return { kind: "package", index: this.add({ how, specifier, from, name: "*" }), path: [] };
   }
 
@@ -61,28 +66,21 @@ export class PackageRefs {
     const { exports } = origin.script.analysis;
     const variables = origin.live.scopes.find((scope) => scope.kind === "Module")?.variables ?? {};
     for (const [name, source] of exports)
-      if ("local" in source && readQuietly(variables, source.local) === fn) return this.inFile(file, name);
+      if ("local" in source && readQuietly(variables, source.local) === fn) return this.imported(file, file, name);
     const isDefault = origin.syntax.holder?.type === "ExportDefaultDeclaration";
-    return isDefault ? this.inFile(file, "default") : null;
+    return isDefault ? this.imported(file, file, "default") : null;
   }
 
   /** A value that some loaded CommonJS module of a package exports. */
   ofObject(value: object): Node | null {
     const found = this.cachedExports().get(value);
     if (!found) return null;
-    const specifier = this.namedSpecifier(found.file);
-    if (specifier !== null) return { kind: "external", specifier, how: "require", path: found.path };
     return this.required(found.file, found.file, found.path);
   }
 
   /** Whether the object is the `exports` of one of the user's own CommonJS modules. */
   isLocalExports(value: object): boolean {
     return Object.values(commonJsCache).some((module) => module?.exports === value);
-  }
-
-  private inFile(file: string, name: string): Node {
-    const specifier = this.namedSpecifier(file);
-    return specifier === null ? this.imported(file, file, name) : this.imported(specifier, file, name);
   }
 
   private add(entry: PackageEntry): number {
@@ -95,22 +93,15 @@ export class PackageRefs {
     return index;
   }
 
-  private isNamed(specifier: string): boolean {
-    const name = packageNameOf(specifier);
-    return name !== null && this.named.has(name);
-  }
-
-  /** How to import a file of a named package where it is installed. */
-  private namedSpecifier(file: string): string | null {
-    const folder = packageFolderOf(file);
+  /** How a package that the user named is imported where it is installed; `null` for all others. */
+  private namedSpecifier(specifier: string): string | null {
+    if (!isAbsolute(specifier)) return this.named.has(packageNameOf(specifier) ?? "") ? specifier : null;
+    const folder = packageFolderOf(specifier);
     const name = folder && packageNameOf(folder.slice(folder.lastIndexOf("node_modules") + 13));
     if (!folder || !name || !this.named.has(name)) return null;
-    try {
-      if (createRequire(file).resolve(name) === file) return name;
-    } catch {
-      // A package without an entry for require: by file, then.
-    }
-    return `${name}/${relative(folder, file).split(sep).join("/")}`;
+    // With "exports" only what it lists can be imported; its entry is the best there is.
+    if (readManifest(folder)?.exports !== undefined || createRequire(specifier).resolve(name) === specifier) return name;
+    return `${name}/${relative(folder, specifier).split(sep).join("/")}`;
   }
 
   private cachedExports(): Map<object, CachedExport> {
@@ -122,9 +113,13 @@ export class PackageRefs {
       if (isObject(exports) && !this.cached.has(exports)) this.cached.set(exports, { file, path: [] });
     for (const { file, exports } of modules) {
       if (!isObject(exports)) continue;
-      for (const [key, { value }] of Object.entries(Object.getOwnPropertyDescriptors(exports)))
+      // ES modules that were compiled to CommonJS export by getters.
+      const compiled = Object.hasOwn(exports, "__esModule");
+      for (const [key, { value: plain, get }] of Object.entries(Object.getOwnPropertyDescriptors(exports))) {
+        const value: unknown = compiled && get ? readQuietly(exports as Record<string, unknown>, key) : plain;
         if (isObject(value) && key !== "prototype" && !this.cached.has(value))
           this.cached.set(value, { file, path: [`.${key}`] });
+      }
     }
     return this.cached;
   }
