@@ -7,6 +7,7 @@ import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import { GrantBook } from "./grants.ts";
 import type { Log } from "./log.ts";
+import { readBack } from "./read-back.ts";
 import { type RunnableTag, readTag } from "./tag.ts";
 
 /** Live hints can be lost: everything is looked through again now and then. */
@@ -33,6 +34,8 @@ export class Discovery {
   #live: Subscription | undefined;
   #sweep: NodeJS.Timeout | undefined;
   #sweeping = false;
+  /** Something may have been missed since the last sweep began. */
+  #sweepsWanted = false;
 
   private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, hooks: DiscoveryHooks) {
     this.#session = session;
@@ -46,22 +49,37 @@ export class Discovery {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const discovery = new Discovery(session, datacenter, reader, log, hooks);
     discovery.#live = session.nc.subscribe(subjectOf.anyClose(), {
-      callback: (_error, message) => void discovery.#hint(message.subject),
+      callback: (_error, message) => void discovery.#hint(message.subject, message.data),
     });
     discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
     discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);
     return discovery;
   }
 
-  /** Looks through the stored tags of all users; also after a reconnect, when hints were missed. */
+  /** Looks through the stored grants and tags of all users; also after a reconnect, when hints were missed. */
   async sweep(): Promise<void> {
-    if (this.#sweeping || this.#grants === undefined) return;
+    this.#sweepsWanted = true;
+    if (this.#sweeping) return;
     this.#sweeping = true;
     try {
-      for (const grant of this.#grants.all()) await this.#scan(grant);
+      while (this.#sweepsWanted) {
+        this.#sweepsWanted = false;
+        await this.#sweepOnce();
+      }
     } finally {
       this.#sweeping = false;
     }
+  }
+
+  async #sweepOnce(): Promise<void> {
+    const grants = this.#grants;
+    if (grants === undefined) return;
+    try {
+      await grants.reload();
+    } catch (error) {
+      this.#log.warn(`could not read the grants: ${(error as Error).message}`);
+    }
+    for (const grant of grants.all()) await this.#scan(grant);
   }
 
   async #scan(grant: Grant): Promise<void> {
@@ -77,8 +95,13 @@ export class Discovery {
     }
   }
 
-  async #hint(subject: string): Promise<void> {
+  async #hint(subject: string, heard: Uint8Array): Promise<void> {
     const { u, tag } = parseTagSubject(subject);
+    try {
+      await readBack(this.#reader, streamOf.tags(u), subjectOf.close(u, tag), heard);
+    } catch (error) {
+      this.#log.warn(`could not read ${tag}: ${(error as Error).message}`);
+    }
     this.#hooks.onHint(tag);
     if (!this.#hooks.knows(tag)) await this.#consider(u, tag);
   }

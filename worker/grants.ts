@@ -1,5 +1,5 @@
 /** Whose calls this datacenter may run: the grants on the hub, each checked against the root key. */
-import type { Subscription } from "@nats-io/transport-node";
+import type { Msg, Subscription } from "@nats-io/transport-node";
 import { HUB_STREAMS, IMPORTED_API, shortUser, subjectOf } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
 import { HumqError } from "../core/errors.ts";
@@ -7,6 +7,7 @@ import { serves } from "../core/instance/admin.ts";
 import type { Session } from "../core/instance/session.ts";
 import { checkGrantTime, type Grant, openGrant } from "../core/trust/grant.ts";
 import type { Log } from "./log.ts";
+import { readBack } from "./read-back.ts";
 
 export class GrantBook {
   readonly #session: Session;
@@ -34,21 +35,23 @@ export class GrantBook {
     const book = new GrantBook(session, datacenter, reader, log);
     book.#live = session.nc.subscribe("$KV.humq_grants.>", {
       // A live message is a hint only: what is acted on is read back from the hub.
-      callback: (_error, message) => void book.#refresh(message.subject, onUser),
+      callback: (_error, message) => void book.#refresh(message, onUser),
     });
     await book.reload(onUser);
     return book;
   }
 
-  async reload(onUser: (grant: Grant) => void): Promise<void> {
+  /** Reads all of them again; a live message may have been missed. */
+  async reload(onUser: (grant: Grant) => void = () => undefined): Promise<void> {
     for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*")))
       this.#take(stored.data, onUser);
   }
 
-  async #refresh(subject: string, onUser: (grant: Grant) => void): Promise<void> {
+  async #refresh({ subject, data }: Msg, onUser: (grant: Grant) => void): Promise<void> {
+    if (!subject.startsWith(subjectOf.grant(""))) return;
     try {
-      const stored = await this.#reader.next(HUB_STREAMS.grants, subject);
-      if (stored !== null && subject.startsWith(subjectOf.grant(""))) this.#take(stored.data, onUser);
+      const stored = await readBack(this.#reader, HUB_STREAMS.grants, subject, data);
+      if (stored !== null) this.#take(stored.data, onUser);
     } catch (error) {
       this.#log.warn(`could not read a new grant: ${(error as Error).message}`);
     }

@@ -1,11 +1,12 @@
 /** Pulling messages from tags' consumers. Workers bind to consumers by name and never create one. */
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
-import { consumerOf, IMPORTED_API, indexOf, streamOf, subjectOf } from "../core/broker/names.ts";
+import { consumerOf, IMPORTED_API, indexOf, isAckOf, streamOf, subjectOf } from "../core/broker/names.ts";
 import { BrokerError } from "../core/errors.ts";
 
 /** A call message in this worker's hands until it is acknowledged or handed back. */
 export interface Delivery {
+  /** By its subject; NaN where that names no call. */
   index: number;
   data: Uint8Array;
   /** Done: never deliver it again. */
@@ -36,6 +37,8 @@ function delivery(nc: NatsConnection, message: Msg): Delivery {
 interface Pending {
   /** Status messages about this pull come on this subject. */
   inbox: string;
+  u: string;
+  tag: string;
   /** Subjects of the tag's calls begin with this. */
   prefix: string;
   left: number;
@@ -72,13 +75,10 @@ export class Puller {
       if (status !== 100 && message.subject === pending?.inbox) pending.finish();
       return;
     }
-    const received = delivery(this.#nc, message);
-    if (pending === undefined || !message.subject.startsWith(pending.prefix)) {
-      // It comes after its pull was given up: somebody else may have it.
-      received.release();
-      return;
-    }
-    pending.deliveries.push(received);
+    // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all.
+    if (pending === undefined || !message.subject.startsWith(pending.prefix)) return;
+    if (!isAckOf(message.reply ?? "", pending.u, pending.tag)) return;
+    pending.deliveries.push(delivery(this.#nc, message));
     if (--pending.left === 0) pending.finish();
   }
 
@@ -91,6 +91,8 @@ export class Puller {
       const timer = setTimeout(() => pending.finish(), STALL_MS);
       const pending: Pending = {
         inbox: `${this.#inbox}.${randomUUID()}`,
+        u,
+        tag,
         prefix: subjectOf.call(u, tag, "*").slice(0, -1),
         left: batch,
         deliveries: [],

@@ -32,6 +32,8 @@ export interface CallJob extends Job {
   writes: Promise<void>[];
   /** Large results under way, by index: how their parts are named and sent. */
   spills: Map<number, { id: string; lanes: Lanes }>;
+  /** Whether an executor has begun with it. */
+  running: boolean;
   /** When an executor began with it, and for how long it kept one, by `performance.now()`. */
   startedMs: number;
   tookMs: number;
@@ -66,6 +68,8 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #writers = new Map<string, OutcomeWriter>();
   readonly #held = new Map<Delivery, Promise<void>>();
+  readonly #jobs = new Set<CallJob>();
+  readonly #stopped = Promise.withResolvers<undefined>();
   #pool: ExecutorPool<CallJob> | undefined;
   #stopping = false;
 
@@ -100,7 +104,10 @@ export class Runner {
 
   /** Works a message to its end: what goes wrong becomes the call's outcome, or it is handed back. */
   take(tag: ActiveTag, delivery: Delivery): void {
-    this.#held.set(delivery, this.#run(tag, delivery));
+    const run = this.#run(tag, delivery).catch((error: Error) => {
+      this.#options.log.warn(`call ${delivery.index} of ${tag.runnable.tag}: ${error.message}`);
+    });
+    this.#held.set(delivery, run);
   }
 
   async #run(tag: ActiveTag, delivery: Delivery): Promise<void> {
@@ -108,12 +115,14 @@ export class Runner {
     try {
       const call = tag.runnable.verifier.open(delivery.data, delivery.index);
       job = this.#jobOf(tag, call);
+      this.#jobs.add(job);
       if (await this.#work(job)) delivery.ack();
       else delivery.release();
     } catch (error) {
       await this.#refuse(tag, delivery, error);
     } finally {
       this.#held.delete(delivery);
+      if (job !== undefined) this.#jobs.delete(job);
       this.#options.onEnded(tag, job?.tookMs ?? 0);
     }
   }
@@ -139,6 +148,7 @@ export class Runner {
       tag,
       writes: [],
       spills: new Map(),
+      running: false,
       startedMs: performance.now(),
       tookMs: 0,
     };
@@ -149,7 +159,9 @@ export class Runner {
     const pool = this.#pool;
     if (pool === undefined) return false;
     try {
-      pool.addTag(await this.#options.setupOf(job.tag));
+      const setup = await Promise.race([this.#options.setupOf(job.tag), this.#stopped.promise]);
+      if (setup === undefined || this.#stopping) return false;
+      pool.addTag(setup);
     } catch (error) {
       if (this.#stopping) return false;
       this.#storeErrors(job, job.first, error, error instanceof RefusedError ? "refused" : "failed");
@@ -157,6 +169,7 @@ export class Runner {
       return true;
     }
     for (;;) {
+      job.running = false;
       job.startedMs = performance.now();
       const end = await pool.run(job);
       job.tookMs += performance.now() - job.startedMs;
@@ -223,6 +236,12 @@ export class Runner {
     job.writes.push(spill === undefined ? write() : spill.lanes.done().then(write));
   }
 
+  /** For the pool: the job is the one that its executor works on. */
+  onRunning(job: CallJob): void {
+    job.running = true;
+    job.startedMs = performance.now();
+  }
+
   /** For the pool: a call came to its outcome. */
   onOutcome(job: CallJob, outcome: Outcome): void {
     this.#store(job, outcome);
@@ -253,6 +272,11 @@ export class Runner {
       return;
     }
     log.warn(`refused call ${delivery.index} of ${runnable.tag} by ${runnable.grant.name}: ${message}`);
+    if (Number.isNaN(delivery.index)) {
+      // No call has that subject, so nobody waits for an outcome.
+      delivery.ack();
+      return;
+    }
     const call = { first: delivery.index, count: 1, generation: 0, parts: 0, sealed: delivery.data };
     const job = this.#jobOf(tag, { ...call, hash: leafHash(delivery.data) });
     this.#storeError(job, delivery.index, new CallRefused(message), "refused");
@@ -260,15 +284,26 @@ export class Runner {
     delivery.ack();
   }
 
-  /** From now on nothing new is started, and what is not stored is handed back. */
-  stop(): void {
+  /** Hands back at once what has not been started, and lets what runs go on for so long. */
+  async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
+    this.#stopped.resolve(undefined);
+    for (const job of this.#jobs) if (!job.running) this.#pool?.kill(job, "the worker stops");
+    await this.#settled(graceMs);
   }
 
   /** Resolves when every message in hand has ended, or after a while. */
-  async settled(): Promise<void> {
-    const timeout = new Promise<void>((resolve) => setTimeout(resolve, SETTLE_MS).unref());
+  settled(): Promise<void> {
+    return this.#settled(SETTLE_MS);
+  }
+
+  async #settled(withinMs: number): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, withinMs);
+    });
     await Promise.race([Promise.all(this.#held.values()), timeout]);
+    clearTimeout(timer);
   }
 
   /** Gives up what is not stored. */

@@ -122,9 +122,7 @@ export class Worker {
         packagesRootOf: (user) => packagesFolder(packagesCache(instance), user),
       },
       {
-        onRunning: (job) => {
-          job.startedMs = performance.now();
-        },
+        onRunning: (job) => runner.current?.onRunning(job),
         onOutcome: (job, outcome) => runner.current?.onOutcome(job, outcome),
         onResultPart: (job, index, part, bytes) =>
           runner.current?.onResultPart(job, index, part, bytes) ?? Promise.resolve(),
@@ -247,9 +245,9 @@ export class Worker {
   async #stop(): Promise<void> {
     this.#discovery?.close();
     this.#feeder.stop();
-    this.#runner.stop();
     this.#registry.stop();
-    await this.#pool.stop("the worker stops", STOP_GRACE_MS);
+    await this.#runner.stop(STOP_GRACE_MS);
+    await this.#pool.stop("the worker stops");
     await this.#runner.settled();
     clearInterval(this.#keeper);
     this.#runner.close();

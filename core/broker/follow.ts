@@ -27,6 +27,12 @@ export async function countStored(nc: NatsConnection, stream: string, subject: s
   return info.num_pending;
 }
 
+/** The sequence of the newest message of a stream; 0 where there never was one. */
+export async function lastSequence(nc: NatsConnection, stream: string): Promise<number> {
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  return (await manager.streams.info(stream)).state.last_seq;
+}
+
 function consumerConfig(name: string, subject: string, from: number) {
   return {
     name,
@@ -68,6 +74,8 @@ export async function* follow(
   });
   const stop = () => messages.stop();
   options.signal?.addEventListener("abort", stop, { once: true });
+  // It may have been aborted while the consumer was made.
+  if (options.signal?.aborted === true) stop();
   try {
     yield* inBatches(messages, options);
   } finally {

@@ -1,9 +1,11 @@
 /** A submitted group of calls and its archive. */
 import { Archive } from "../archive/index.ts";
-import { ArchiveError, InstanceError } from "../errors.ts";
+import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
+import { checkKnown, shown } from "../options.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
 import { openTag } from "./access.ts";
+import { Awaited } from "./awaited.ts";
 import { findTag } from "./list.ts";
 import { type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
@@ -24,12 +26,15 @@ export interface ToFileOptions {
   overwrite?: boolean;
 }
 
+const TO_FILE_OPTIONS = ["stayLinked", "overwrite"] as const satisfies (keyof ToFileOptions)[];
+
 export class Tag<R = unknown> {
   readonly name: string;
   /** Number of calls. */
   readonly length: number;
   readonly #archive: Archive;
   readonly #instance: string;
+  readonly #awaited: Awaited;
 
   /** For `submit()`, `Tag.fromFile` and `Tag.fromQueue`. */
   constructor(archive: Archive) {
@@ -41,6 +46,10 @@ export class Tag<R = unknown> {
     this.name = name;
     this.length = length;
     this.#instance = instance;
+    this.#awaited = new Awaited(
+      (signal, onFiled) => this.#pull({ blocking: true, quiet: true, signal }, onFiled),
+      (index) => archive.openIndices([index]).next().done === true,
+    );
   }
 
   /**
@@ -92,10 +101,13 @@ export class Tag<R = unknown> {
    * @returns how many calls are still open
    */
   pull(options: PullOptions = {}): Promise<number> {
-    return withSession(this.#instance, async (session) => {
-      const access = await openTag(session, this.name);
-      return pull(access, this.#archive, options);
-    });
+    return this.#pull(options);
+  }
+
+  #pull(options: PullOptions, onFiled?: () => void): Promise<number> {
+    return withSession(this.#instance, async (session) =>
+      pull(await openTag(session, this.name), this.#archive, options, onFiled),
+    );
   }
 
   /** How far the broker says the tag is. */
@@ -120,13 +132,14 @@ export class Tag<R = unknown> {
   }
 
   /**
-   * One call's result; pulls until it has ended.
-   * @throws what the call threw
+   * One call's result; pulls what is new until it has ended.
+   * @throws what the call threw; UsageError where the tag has no such call
    */
   async result(index: number): Promise<R> {
-    if (this.#archive.outcome(index) === undefined) {
-      await this.pull({ subset: [index], blocking: true, quiet: true });
+    if (!Number.isInteger(index) || index < 0 || index >= this.length) {
+      throw new UsageError(`${this.name} has calls 0 to ${this.length - 1}, got ${shown(index)}`);
     }
+    await this.#awaited.until(index);
     const outcome = this.#archive.outcome(index);
     if (outcome?.value !== undefined) return decodeValue(outcome.value) as R;
     if (outcome?.error !== undefined) throw decodeError(outcome.error);
@@ -147,6 +160,7 @@ export class Tag<R = unknown> {
    * @throws ArchiveError where the file exists and `overwrite` is not set
    */
   toFile(path: string, options: ToFileOptions = {}): void {
+    checkKnown("toFile option", options, TO_FILE_OPTIONS);
     const { stayLinked = false, overwrite = false } = options;
     if (stayLinked) this.#archive.moveTo(path, { overwrite });
     else this.#archive.copyTo(path, { overwrite });
