@@ -113,50 +113,62 @@ describe("submit", () => {
     ]);
   });
 
-  test.each<[string, string[], string, number, RegExp]>([
-    ["a bad line", ["work.ts#add"], "[1]\n[2\n", 2, /^stdin, line 2: not JSON/],
-    [
-      "a name that is no parameter",
-      ["work.ts#add"],
-      '{"aa": 1}',
-      2,
-      /^stdin, line 1: the function has no parameter "aa" \(it has: a, b\)\. Did you mean a\?/,
-    ],
-    ["no calls", ["work.ts#add"], "\n", 2, /^nothing to submit: stdin holds no calls$/],
-    ["a missing file", ["none.ts"], "[1]", 2, /^there is no file none\.ts$/],
-    [
-      "a function that is not there",
-      ["work.ts#ad"],
-      "[1]",
-      2,
-      /^no function "ad" to submit: work\.ts exports .*\. Did you mean add\?$/,
-    ],
-    [
-      "several functions and no name",
-      ["work.ts"],
-      "[1]",
-      2,
-      /^which function\? work\.ts exports add, merge, odd, rich, wait\. Name one: work\.ts#add$/,
-    ],
-    [
-      "an option out of bounds",
-      ["work.ts#add", "--chunk-size", "0"],
-      "[1]",
-      2,
-      /^submit option chunkSize: expected a whole number from 1 to 100000, got 0$/,
-    ],
-    [
-      "a datacenter that does not serve",
-      ["work.ts#add", "--datacenter", "locel"],
-      "[1]",
-      2,
-      /^no datacenter "locel" serves you .*Did you mean local\?$/,
-    ],
-  ])("refuses %s and sends nothing", async (_name, args, input, exitCode, message) => {
-    const before = await home.json(["tags"]);
-    const { code, json } = await home.json<ErrorJson>(["submit", ...args, "--args", "-"], { cwd: project.path, input });
-    expect([code, json.error.message]).toEqual([exitCode, expect.stringMatching(message)]);
-    expect((await home.json(["tags"])).json).toEqual(before.json);
+  describe("what is wrong", () => {
+    let before: unknown;
+    beforeAll(async () => {
+      before = (await home.json(["tags"])).json;
+    });
+
+    test.each<[string, string[], string, number, RegExp]>([
+      ["a bad line", ["work.ts#add"], "[1]\n[2\n", 2, /^stdin, line 2: not JSON/],
+      [
+        "a name that is no parameter",
+        ["work.ts#add"],
+        '{"aa": 1}',
+        2,
+        /^stdin, line 1: the function has no parameter "aa" \(it has: a, b\)\. Did you mean a\?/,
+      ],
+      ["no calls", ["work.ts#add"], "\n", 2, /^nothing to submit: stdin holds no calls$/],
+      ["a missing file", ["none.ts"], "[1]", 2, /^there is no file none\.ts$/],
+      [
+        "a function that is not there",
+        ["work.ts#ad"],
+        "[1]",
+        2,
+        /^no function "ad" to submit: work\.ts exports .*\. Did you mean add\?$/,
+      ],
+      [
+        "several functions and no name",
+        ["work.ts"],
+        "[1]",
+        2,
+        /^which function\? work\.ts exports add, merge, odd, rich, wait\. Name one: work\.ts#add$/,
+      ],
+      [
+        "an option out of bounds",
+        ["work.ts#add", "--chunk-size", "0"],
+        "[1]",
+        2,
+        /^submit option chunkSize: expected a whole number from 1 to 100000, got 0$/,
+      ],
+      [
+        "a datacenter that does not serve",
+        ["work.ts#add", "--datacenter", "locel"],
+        "[1]",
+        2,
+        /^no datacenter "locel" serves you .*Did you mean local\?$/,
+      ],
+    ])("refuses %s", async (_name, args, input, exitCode, message) => {
+      const { code, json } = await home.json<ErrorJson>(["submit", ...args, "--args", "-"], {
+        cwd: project.path,
+        input,
+      });
+      expect([code, json.error.message]).toEqual([exitCode, expect.stringMatching(message)]);
+    });
+
+    test("is not sent", async () => {
+      expect((await home.json(["tags"])).json).toEqual(before);
+    });
   });
 
   test("shows where a file that cannot be loaded fails, without its own stack", async () => {

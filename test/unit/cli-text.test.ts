@@ -1,6 +1,9 @@
 import { expect, test } from "vitest";
+import { failureOf, InterruptedError } from "../../cli/failure.ts";
+import { OutputClosed } from "../../cli/output.ts";
 import { table } from "../../cli/table.ts";
 import { oneLine, printable, printableJson } from "../../cli/terminal.ts";
+import { ArchiveError, UsageError } from "../../core/errors.ts";
 
 const HOSTILE = "a\u001b[2Jb\u009bc\rd\u202ee\u0007";
 
@@ -26,4 +29,29 @@ test("a cell cannot break its table", () => {
       ],
     ),
   ).toBe(["NAME         N", "x\\ny         1", "longer name  22"].join("\n"));
+});
+
+class Foreign {
+  static readonly HumqError = class HumqError extends Error {
+    code = "instance";
+  };
+}
+
+test.each<[string, unknown, { exitCode: number; code?: string; message?: RegExp }]>([
+  ["wrong usage", new UsageError("no"), { exitCode: 2, code: "usage", message: /^no$/ }],
+  ["another error of ours", new ArchiveError("no"), { exitCode: 1, code: "archive", message: /^no$/ }],
+  ["one of another copy of humq", new Foreign.HumqError("no"), { exitCode: 1, code: "instance", message: /^no$/ }],
+  ["Ctrl-C", new InterruptedError("stopped"), { exitCode: 130, code: "interrupted", message: /^stopped$/ }],
+  ["a reader that went away", new OutputClosed(), { exitCode: 0 }],
+  [
+    "a bug",
+    new TypeError("x"),
+    { exitCode: 70, code: "bug", message: /^TypeError: x\n {4}at [\s\S]*This is a bug in humq \d/ },
+  ],
+  ["something thrown that is no error", "text", { exitCode: 70, code: "bug", message: /^text\n\nThis is a bug/ }],
+])("the exit code and words for %s", (_name, error, { exitCode, code, message }) => {
+  const failure = failureOf(error);
+  expect([failure.exitCode, failure.code]).toEqual([exitCode, code]);
+  if (message === undefined) expect(failure.message).toBeUndefined();
+  else expect(failure.message).toMatch(message);
 });
