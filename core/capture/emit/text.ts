@@ -10,6 +10,9 @@ export interface Edit extends Range {
 
 const LINE_END = /\r\n|[\n\r\u2028\u2029]/g;
 
+/** Where expressions can begin that a stack points to. */
+const TOKEN = /[\w$]+|[^\w\s$]/g;
+
 /** The files that stack frames can be in, numbered. */
 export class Files {
   readonly names: string[] = [];
@@ -87,6 +90,11 @@ export class TextWriter {
     const map = script.sourceMap;
     if (!map) {
       this.row(0, this.files.number(script.path), from.line, from.column, 1);
+      for (const { index } of script.source.slice(start, stop).matchAll(TOKEN)) {
+        const position = script.hooked(from.line, from.column + index);
+        if (!position) break;
+        this.row(index, this.files.number(position.path), position.line, position.column, 0);
+      }
       return;
     }
     const mapped = (offset: number, segment: Segment) => {

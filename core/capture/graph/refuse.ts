@@ -88,7 +88,7 @@ function isTypedArrayClass(type: object): boolean {
 }
 
 function article(name: string): string {
-  return /^[AEIOU]/.test(name) ? `an ${name}` : `a ${name}`;
+  return /^[aeiou]/i.test(name) ? `an ${name}` : `a ${name}`;
 }
 
 function hint(name: string): string {

@@ -5,6 +5,7 @@ import type { Analysis, FunctionSyntax } from "../syntax/scope.ts";
 import { LineIndex } from "./lines.ts";
 import type { ScriptInfo } from "./session.ts";
 import { inspectorSession } from "./session.ts";
+import { askStackHook, type Position } from "./stack-hook.ts";
 import { loadSourceMap, type SourceMap } from "./source-map.ts";
 
 /** One script as V8 compiled it: its text, and what its text says, found out once. */
@@ -51,11 +52,16 @@ export class Script {
     return { line: line + this.info.startLine, column: line === 0 ? column + this.info.startColumn : column };
   }
 
+  /** Where a tool that has taken its source maps away says a position comes from. */
+  hooked(line: number, column: number): Position | null {
+    return this.path === null || this.sourceMap ? null : askStackHook({ path: this.path, line, column });
+  }
+
   /** Where the text at an offset was written. */
   original(offset: number): { path: string | null; line: number } {
     const { line, column } = this.position(offset);
     const segment = this.sourceMap?.at(line, column);
-    if (!segment) return { path: this.path, line };
+    if (!segment) return this.hooked(line, column) ?? { path: this.path, line };
     return { path: this.sourceMap!.sources[segment.source] ?? this.path, line: segment.sourceLine };
   }
 
