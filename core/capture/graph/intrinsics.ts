@@ -133,7 +133,9 @@ export function builtinPath(value: object, reach: Reach): BuiltinExport | null {
 /** Node's public modules that this process has loaded so far; a value of one that it has not cannot be there. */
 function loadedBuiltins(list: readonly string[]): string[] {
   const names = list.flatMap((entry) => (entry.startsWith("NativeModule ") ? [entry.slice(13)] : []));
-  return names.filter((name) => publicModules.has(name) || publicModules.has(`node:${name}`)).sort();
+  // Some are only to be had with their scheme, such as node:sqlite.
+  const loadable = names.map((name) => (publicModules.has(name) ? name : `node:${name}`));
+  return loadable.filter((name) => publicModules.has(name)).sort();
 }
 
 function stepTo(key: string | symbol): string | null {
