@@ -1,7 +1,6 @@
 /** Reading back what was heard live: the broker passes a message on a moment before it has stored it. */
 import { setTimeout as delay } from "node:timers/promises";
-import type { StoredMsg } from "@nats-io/jetstream";
-import type { StreamReader } from "../core/broker/read.ts";
+import type { Stored, StreamReader } from "../core/broker/read.ts";
 
 /** Waits before each look. Mostly the first finds it; a busy broker has been seen to need some 10 ms. */
 const WAITS_MS = [0, 5, 20, 50, 100, 250, 500, 1000, 2000];
@@ -16,8 +15,8 @@ export async function readBack(
   stream: string,
   subject: string,
   heard: Uint8Array,
-): Promise<StoredMsg | null> {
-  let stored: StoredMsg | null = null;
+): Promise<Stored | null> {
+  let stored: Stored | null = null;
   for (const waitMs of WAITS_MS) {
     if (waitMs > 0) await delay(waitMs, undefined, { ref: false });
     stored = await reader.next(stream, subject);
