@@ -26,12 +26,17 @@ export class ActiveTag {
     return this.runnable.options.cpus;
   }
 
+  /** Whether the submitter limits how many of its calls run at once, over all workers. */
+  get limited(): boolean {
+    return this.runnable.options.concurrency > 0;
+  }
+
   /** How many messages to hold on `slots` slots. */
   target(slots: number): number {
-    const { concurrency, cpus } = this.runnable.options;
+    const { cpus } = this.runnable.options;
     const running = Math.floor(slots / cpus);
     // What is held ahead counts against the tag's limit, so a limited tag is not held ahead at all.
-    if (concurrency > 0 || cpus > 1 || this.averageMs === undefined) return running;
+    if (this.limited || cpus > 1 || this.averageMs === undefined) return running;
     const ahead = Math.ceil((running * AHEAD_MS) / Math.max(this.averageMs, 0.01));
     return Math.min(HOLD_MOST, Math.max(running, ahead));
   }

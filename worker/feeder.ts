@@ -71,6 +71,8 @@ export class Feeder {
     tag.held--;
     tag.ended(tookMs);
     this.#fairness.served(tag.runnable.u, tookMs * tag.weight);
+    // One of the calls that may run at once is free again.
+    if (tag.limited) tag.restUntilMs = 0;
     if (tag.want(this.#slots) > 0) this.#wake();
   }
 
@@ -124,7 +126,7 @@ export class Feeder {
   async #feed(tag: ActiveTag): Promise<void> {
     const { u, tag: name } = tag.runnable;
     const want = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
-    const deliveries = await this.#puller.pull(u, name, want);
+    const deliveries = await this.#puller.pull(u, name, want, tag.limited);
     for (const delivery of deliveries) {
       if (this.#stopped) {
         delivery.release();

@@ -1,6 +1,6 @@
 /** Pulling messages from tags' consumers. Workers bind to consumers by name and never create one. */
 import { randomUUID } from "node:crypto";
-import { createInbox, type Msg, type NatsConnection, type Subscription } from "@nats-io/transport-node";
+import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
 import { consumerOf, IMPORTED_API, indexOf, isAckOf, streamOf, subjectOf } from "../core/broker/names.ts";
 import { BrokerError } from "../core/errors.ts";
 
@@ -19,6 +19,13 @@ export interface Delivery {
 
 /** A pull whose answer does not end within this has lost a message on the way; what came is used. */
 const STALL_MS = 5_000;
+
+/**
+ * A pull that meets a queue's limit of calls in workers' hands is not answered, not even with `no_wait`: the server keeps
+ * it until one is free again. So it is told to end it after this. (Where there is nothing at all it answers at once
+ * only without an end, hence not always.)
+ */
+const LIMITED_EXPIRES_MS = 20;
 
 const REQUEST_TIMEOUT_MS = 5_000;
 
@@ -85,8 +92,9 @@ export class Puller {
   /**
    * Takes up to `batch` messages that are there now. One pull at a time.
    * @param u short name of the user whose tag it is
+   * @param limited whether the tag limits how many of its calls run at once
    */
-  pull(u: string, tag: string, batch: number): Promise<Delivery[]> {
+  pull(u: string, tag: string, batch: number, limited: boolean): Promise<Delivery[]> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => pending.finish(), STALL_MS);
       const pending: Pending = {
@@ -104,7 +112,8 @@ export class Puller {
       };
       this.#pending = pending;
       const subject = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.${consumerOf(tag)}`;
-      this.#nc.publish(subject, JSON.stringify({ batch, no_wait: true }), { reply: pending.inbox });
+      const request = { batch, no_wait: true, ...(limited ? { expires: nanos(LIMITED_EXPIRES_MS) } : {}) };
+      this.#nc.publish(subject, JSON.stringify(request), { reply: pending.inbox });
     });
   }
 
