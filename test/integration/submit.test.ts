@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
+import { StreamReader } from "../../core/broker/read.ts";
 import { type Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { openTag } from "../../core/tag/access.ts";
