@@ -6,6 +6,7 @@ import { StreamReader } from "../../core/broker/read.ts";
 import { type Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { openTag } from "../../core/tag/access.ts";
+import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { runProgram } from "../support/processes.ts";
 import { temporaryProject } from "../support/script.ts";
@@ -15,12 +16,6 @@ beforeAll(async () => {
   instance = await startInstance({ slots: 2 });
 });
 afterAll(() => instance?.stop());
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
-}
 
 /** What the broker holds of a tag, its signatures checked. */
 function stored(tag: { name: string }) {
@@ -83,7 +78,7 @@ describe("the signed manifest", () => {
     const parts = await withSession(undefined, async (session) => {
       const u = shortUser(session.identity.user);
       const reader = await StreamReader.open(session.nc);
-      return all(reader.all(streamOf.functions(u), subjectOf.functionPart(u, names[0]!)));
+      return collect(reader.all(streamOf.functions(u), subjectOf.functionPart(u, names[0]!)));
     });
     expect(parts).toHaveLength(1);
   });
@@ -100,8 +95,8 @@ describe("chunkSize", () => {
     for (let i = 0; i < 10; i++) inverse(i);
     using tag = await inverse.submit({ chunkSize: 4 });
     expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
-    expect(await all(tag.results())).toEqual([-0, -1, -2, -3, -4, null, null, -7, -8, -9]);
-    const errors = await all(tag.errors());
+    expect(await collect(tag.results())).toEqual([-0, -1, -2, -3, -4, null, null, -7, -8, -9]);
+    const errors = await collect(tag.errors());
     expect(errors.map(({ index, state, error }) => [index, state, error.name])).toEqual([
       [5, "failed", "RangeError"],
       [6, "failed", "UnsupportedValueError"],
@@ -120,8 +115,8 @@ describe("chunkSize", () => {
     for (let i = 0; i < 6; i++) work(i);
     using tag = await work.submit({ chunkSize: 100 });
     await tag.pull({ blocking: true, quiet: true });
-    expect(await all(tag.results())).toEqual([0, 1, null, 3, 4, 5]);
-    const [{ index, error } = { index: -1, error: new Error() }] = await all(tag.errors());
+    expect(await collect(tag.results())).toEqual([0, 1, null, 3, 4, 5]);
+    const [{ index, error } = { index: -1, error: new Error() }] = await collect(tag.errors());
     expect([index, error.message]).toEqual([2, "the process exited with code 3 before the call ended"]);
   });
 
@@ -130,14 +125,14 @@ describe("chunkSize", () => {
     for (let i = 0; i < 5; i++) size(new Uint8Array(200_000 + i));
     using tag = await size.submit({ chunkSize: 5 });
     await tag.pull({ blocking: true, quiet: true });
-    expect(await all(tag.results())).toEqual([200_000, 200_001, 200_002, 200_003, 200_004]);
+    expect(await collect(tag.results())).toEqual([200_000, 200_001, 200_002, 200_003, 200_004]);
   });
 });
 
 describe("what runs side by side", () => {
   const spans = async (tag: Tag<[number, number]>) => {
     await tag.pull({ blocking: true, quiet: true });
-    return (await all(tag.results())).map((span) => span!).sort((a, b) => a[0] - b[0]);
+    return (await collect(tag.results())).map((span) => span!).sort((a, b) => a[0] - b[0]);
   };
   const span = async (ms: number): Promise<[number, number]> => {
     const start = Date.now();

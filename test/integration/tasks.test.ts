@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { BrokerError, InstanceError, Tag, task } from "../../core/index.ts";
 import { startEmbedded } from "../../core/instance/up.ts";
 import { ROOT } from "../support/cli.ts";
+import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { runProgram } from "../support/processes.ts";
 import { temporaryProject } from "../support/script.ts";
@@ -15,12 +16,6 @@ beforeAll(async () => {
   instance = await startInstance({ slots: 2 });
 });
 afterAll(() => instance?.stop());
-
-async function all<T>(items: AsyncIterable<T>): Promise<T[]> {
-  const list: T[] = [];
-  for await (const item of items) list.push(item);
-  return list;
-}
 
 describe("in one process", () => {
   test("calls are recorded, sent, run and come back in order", async () => {
@@ -36,7 +31,7 @@ describe("in one process", () => {
     expect(tag.length).toBe(3);
     expect(await Promise.all(calls.map((call) => call.result()))).toEqual([42, 6, -5]);
     expect(await tag.pull({ blocking: true })).toBe(0);
-    expect(await all(tag.results())).toEqual([42, 6, -5]);
+    expect(await collect(tag.results())).toEqual([42, 6, -5]);
     expect([tag.nResults, tag.nErrors]).toEqual([3, 0]);
   });
 
@@ -72,7 +67,7 @@ describe("in one process", () => {
     expect([a.length, b.length]).toEqual([1, 1]);
     expect(await later.result()).toBe(20);
     await a.pull({ blocking: true });
-    expect(await all(a.results())).toEqual([10]);
+    expect(await collect(a.results())).toEqual([10]);
     await expect(tenfold.submit()).rejects.toThrow(
       "nothing to submit: task was not called since the last submit. Call it first, once for each set of arguments.",
     );
@@ -227,7 +222,7 @@ describe("as a script", () => {
     expect(done).toMatchObject({ code: 0, stderr: "" });
     using tag = await Tag.fromQueue<number>(done.stdout.trim());
     await tag.pull({ blocking: true });
-    expect(await all(tag.results())).toEqual([0, 2, 4]);
+    expect(await collect(tag.results())).toEqual([0, 2, 4]);
   });
 
   test("an error that nobody catches is shown, and the exit code is 1", async () => {
