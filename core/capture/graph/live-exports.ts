@@ -22,6 +22,20 @@ export function importedScript(script: Script, specifier: string): Script | null
   return info ? scriptOf(info) : null;
 }
 
+/** The module that a namespace comes from which another module passes on: `export * as name from "./module"`. */
+export function namespaceSource(
+  script: Script,
+  source: ImportSource,
+  hops = 20,
+): { script: Script; specifier: string } | null {
+  if (source.imported === "*") return { script, specifier: source.specifier };
+  const target = hops > 0 ? importedScript(script, source.specifier) : null;
+  const exported = target?.analysis.exports.get(source.imported);
+  if (!target || !exported) return null;
+  const next = "local" in exported ? target.analysis.root.bindings.get(exported.local)?.from : exported;
+  return next ? namespaceSource(target, next, hops - 1) : null;
+}
+
 /** The variable behind an import, if its module assigns to it after its declaration: then its value is not all there is. */
 export function followedExport(
   script: Script,

@@ -92,7 +92,7 @@ function article(name: string): string {
 }
 
 function hint(name: string): string {
-  if (/Socket|Server|Stream|Readable|Writable|Duplex|Agent|Worker|Process|Port|Channel|Database/.test(name))
+  if (/Socket|Server|Stream|Handle|Readable|Writable|Duplex|Agent|Worker|Process|Port|Channel|Database/.test(name))
     return "Open it inside the function: each worker then has its own.";
   if (/Key/.test(name)) return "Export it here, and import it inside the function.";
   return "Make it inside the function, or capture the plain data it is made from.";

@@ -1,3 +1,4 @@
+import { types } from "node:util";
 import { CaptureError } from "../../errors.ts";
 import type { Slot } from "../format.ts";
 import type { Script } from "../inspect/script.ts";
@@ -5,7 +6,7 @@ import type { LiveScope } from "../inspect/session.ts";
 import type { Binding, ImportSource, ScopeNode } from "../syntax/scope.ts";
 import type { FreeVariable } from "../syntax/slice.ts";
 import { isDefaultGlobal } from "./intrinsics.ts";
-import { followedExport } from "./live-exports.ts";
+import { followedExport, namespaceSource } from "./live-exports.ts";
 import type { Closure, ModuleCapture } from "./modules.ts";
 import { requiredSpecifier, targetOf } from "./specifiers.ts";
 import type { Trail } from "./trail.ts";
@@ -27,6 +28,8 @@ export function captureVariables(walk: Walk, module: ModuleCapture, closure: Clo
       captureGlobal(walk, module, variable, inner);
       continue;
     }
+    if (closure.live.scopes[depth]!.kind.startsWith("With"))
+      throw inner.error("comes from a with statement, whose names cannot be known", "Take it out of the object first.");
     const scope = scopeOf(module, closure, variable);
     const instance = module.instanceFor(closure, scope, depth);
     const value = readVariable(closure.live.scopes[depth]!, variable.name, inner);
@@ -89,10 +92,12 @@ function importSlot(
     case "package":
       if (name === "*" && members) return walk.moduleSlot(value, members, trail, { script, specifier });
       return walk.graph.preset(value, walk.packages.imported(specifier, script.path!, name));
-    case "local":
-      return name === "*"
-        ? walk.moduleSlot(value, members, trail, { script, specifier, isLocal: true })
+    case "local": {
+      const namespace = types.isModuleNamespaceObject(value) ? namespaceSource(script, imported) : null;
+      return namespace && targetOf(namespace.specifier, namespace.script.path) === "local"
+        ? walk.moduleSlot(value, members, trail, { ...namespace, isLocal: true })
         : walk.graph.slot(value, trail);
+    }
   }
 }
 

@@ -5,8 +5,8 @@ import type { Analysis, FunctionSyntax } from "../syntax/scope.ts";
 import { LineIndex } from "./lines.ts";
 import type { ScriptInfo } from "./session.ts";
 import { inspectorSession } from "./session.ts";
-import { askStackHook, type Position } from "./stack-hook.ts";
 import { loadSourceMap, type SourceMap } from "./source-map.ts";
+import { askStackHook, type Position } from "./stack-hook.ts";
 
 /** One script as V8 compiled it: its text, and what its text says, found out once. */
 export class Script {

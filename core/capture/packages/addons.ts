@@ -33,7 +33,8 @@ export function findAddon(files: readonly string[], loading: readonly string[]):
   const loadingFolders = foldersOf(loading);
   for (const folder of [...foldersOf(files)].sort()) {
     const manifest = readManifest(folder);
-    const sign = manifest && (addonSign(folder, manifest) ?? (loadingFolders.has(folder) ? "it loads a .node file" : null));
+    const sign =
+      manifest && (addonSign(folder, manifest) ?? (loadingFolders.has(folder) ? "it loads a .node file" : null));
     if (sign) return { name: manifest.name ?? basename(folder), version: manifest.version ?? "latest", sign };
   }
   return null;

@@ -100,7 +100,8 @@ export class PackageRefs {
     const name = folder && packageNameOf(folder.slice(folder.lastIndexOf("node_modules") + 13));
     if (!folder || !name || !this.named.has(name)) return null;
     // With "exports" only what it lists can be imported; its entry is the best there is.
-    if (readManifest(folder)?.exports !== undefined || createRequire(specifier).resolve(name) === specifier) return name;
+    if (readManifest(folder)?.exports !== undefined || createRequire(specifier).resolve(name) === specifier)
+      return name;
     return `${name}/${relative(folder, specifier).split(sep).join("/")}`;
   }
 

@@ -1,4 +1,6 @@
 import type { AnyNode, Identifier, Pattern, Program, VariableDeclaration } from "acorn";
+import { exportedNames, importedNames } from "./declarations.ts";
+import { LOADERS, loadedBy, moduleWrapper, patternKeys, plainString } from "./loaders.ts";
 import { boundNames, children, hasUseStrict } from "./patterns.ts";
 import type {
   Analysis,
@@ -7,6 +9,7 @@ import type {
   ExportSource,
   FunctionSyntax,
   ImportMeta,
+  ImportSource,
   PrivateUse,
   Reference,
 } from "./scope.ts";
@@ -30,13 +33,6 @@ interface ClassPlace {
   readonly privates: ReadonlySet<string>;
   readonly outer: ClassPlace | null;
 }
-
-/** The functions `import`, `require` and what vitest writes in their place, by name. */
-const LOADERS: Readonly<Record<string, DynamicImport["kind"]>> = {
-  require: "require",
-  __vite_ssr_dynamic_import__: "import",
-  __vi_import__: "import",
-};
 
 /** Resolves every name of a script to the scope that declares it. */
 export function analyse(program: Program, isModule: boolean): Analysis {
@@ -173,43 +169,18 @@ class Analyser {
       case "ContinueStatement":
         return;
       case "ImportDeclaration":
-        for (const specifier of node.specifiers) {
-          const imported =
-            specifier.type === "ImportDefaultSpecifier"
-              ? "default"
-              : specifier.type === "ImportNamespaceSpecifier"
-                ? "*"
-                : exportName(specifier.imported);
-          this.root.declare(specifier.local.name, "import", {
-            from: { specifier: String(node.source.value), imported },
-          });
-        }
+        for (const { local, from } of importedNames(node)) this.root.declare(local, "import", { from });
         return;
       case "ExportAllDeclaration":
-        if (node.exported)
-          this.exports.set(exportName(node.exported), { specifier: String(node.source.value), imported: "*" });
-        else this.exportAll.push(String(node.source.value));
-        return;
       case "ExportNamedDeclaration":
-        for (const specifier of node.specifiers) {
-          const local = exportName(specifier.local);
-          this.exports.set(
-            exportName(specifier.exported),
-            node.source ? { specifier: String(node.source.value), imported: local } : { local },
-          );
+      case "ExportDefaultDeclaration":
+        for (const [name, source] of exportedNames(node)) {
+          if (name === "*") this.exportAll.push((source as ImportSource).specifier);
+          else this.exports.set(name, source);
         }
-        if (!node.declaration) return;
-        for (const name of declaredNames(node.declaration)) this.exports.set(name, { local: name });
-        this.visit(node.declaration, place);
+        if (node.type === "ExportNamedDeclaration" && node.declaration) this.visit(node.declaration, place);
+        if (node.type === "ExportDefaultDeclaration") this.visit(node.declaration, place, node);
         return;
-      case "ExportDefaultDeclaration": {
-        const declared = node.declaration;
-        if (declared.type === "Identifier") this.exports.set("default", { local: declared.name });
-        else if ("id" in declared && declared.id && declared.type.endsWith("Declaration"))
-          this.exports.set("default", { local: declared.id.name });
-        this.visit(declared, place, node);
-        return;
-      }
       default:
         for (const child of children(node)) this.visit(child, place);
     }
@@ -414,22 +385,6 @@ class Analyser {
   }
 }
 
-/** The call in `await call`. */
-function loadedBy(node: AnyNode): AnyNode {
-  return node.type === "AwaitExpression" ? node.argument : node;
-}
-
-/** The keys of `{ a, b: c }`; `null` where they are not all plain. */
-function patternKeys(pattern: Pattern): string[] | null {
-  if (pattern.type !== "ObjectPattern") return null;
-  const keys: string[] = [];
-  for (const property of pattern.properties) {
-    if (property.type === "RestElement" || property.computed || property.key.type !== "Identifier") return null;
-    keys.push(property.key.name);
-  }
-  return keys;
-}
-
 function declaringClass(name: string, classes: ClassPlace | null): AnyNode | null {
   for (let place = classes; place; place = place.outer) if (place.privates.has(name)) return place.node;
   return null;
@@ -437,30 +392,4 @@ function declaringClass(name: string, classes: ClassPlace | null): AnyNode | nul
 
 function isClassMember(node: AnyNode): boolean {
   return node.type === "MethodDefinition" || node.type === "PropertyDefinition";
-}
-
-function exportName(node: { type: string; name?: string; value?: unknown }): string {
-  return node.name ?? String(node.value);
-}
-
-function* declaredNames(node: AnyNode): Generator<string> {
-  if (node.type === "VariableDeclaration") for (const declarator of node.declarations) yield* boundNames(declarator.id);
-  else if ("id" in node && node.id?.type === "Identifier") yield node.id.name;
-}
-
-function plainString(node: AnyNode): string | null {
-  if (node.type === "Literal" && typeof node.value === "string") return node.value;
-  if (node.type === "TemplateLiteral" && node.expressions.length === 0) return node.quasis[0]?.value.cooked ?? null;
-  return null;
-}
-
-/** vitest evaluates a module as one function expression whose body is the module. */
-function moduleWrapper(program: Program): AnyNode | null {
-  const statements = program.body.filter((s) => !("directive" in s && s.directive));
-  const only = statements[0];
-  if (statements.length !== 1 || only?.type !== "ExpressionStatement") return null;
-  const { expression } = only;
-  if (expression.type !== "FunctionExpression" && expression.type !== "ArrowFunctionExpression") return null;
-  const viteParameter = expression.params.some((p) => p.type === "Identifier" && p.name.startsWith("__vite_ssr_"));
-  return viteParameter ? expression : null;
 }
