@@ -119,7 +119,8 @@ export class Admin {
   }
 
   async close(): Promise<void> {
-    for (const connection of [this.#system, this.#hub]) await connection?.then((nc) => nc.close()).catch(() => undefined);
+    for (const connection of [this.#system, this.#hub])
+      await connection?.then((nc) => nc.close()).catch(() => undefined);
   }
 }
 

@@ -45,7 +45,9 @@ export class Instance {
   get link(): JoinLink {
     const content = readSecret(this.#linkPath);
     if (content === undefined) {
-      throw new InstanceError(`there is no instance "${this.name}" here. Join it: humq request LINK --instance ${this.name}`);
+      throw new InstanceError(
+        `there is no instance "${this.name}" here. Join it: humq request LINK --instance ${this.name}`,
+      );
     }
     return parseLink(content.toString("utf8"));
   }

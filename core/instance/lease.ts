@@ -25,7 +25,10 @@ function release(folder: string, lease: Lease): void {
  * Runs `action` with a connection as the person.
  * @param instance name of the instance; default as in {@link findInstance}
  */
-export async function withSession<T>(instance: string | undefined, action: (session: Session) => Promise<T>): Promise<T> {
+export async function withSession<T>(
+  instance: string | undefined,
+  action: (session: Session) => Promise<T>,
+): Promise<T> {
   const found = findInstance(instance);
   let lease = leases.get(found.folder);
   if (lease === undefined) {
@@ -37,7 +40,13 @@ export async function withSession<T>(instance: string | undefined, action: (sess
   try {
     return await action(await lease.session);
   } catch (error) {
-    if (await lease.session.then((session) => session.nc.isClosed(), () => true)) leases.delete(found.folder);
+    if (
+      await lease.session.then(
+        (session) => session.nc.isClosed(),
+        () => true,
+      )
+    )
+      leases.delete(found.folder);
     throw error;
   } finally {
     release(found.folder, lease);

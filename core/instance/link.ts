@@ -39,7 +39,8 @@ export function parseLink(text: string): JoinLink {
   if (url.protocol !== "humq:") throw refuse("it does not begin with humq://");
   if (url.hostname === "" || url.port === "") throw refuse("host or port is missing");
   const name = url.pathname.slice(1);
-  if (!isName(name)) throw refuse("the instance's name is missing or has other characters than letters, digits, - and _");
+  if (!isName(name))
+    throw refuse("the instance's name is missing or has other characters than letters, digits, - and _");
   const root = url.searchParams.get("root");
   const guestJwt = url.searchParams.get("guest");
   if (root === null || guestJwt === null) throw refuse("root or guest is missing, so it was not copied whole");

@@ -29,7 +29,10 @@ export interface OperatorConfig {
 
 export async function operatorConfig(root: Root, name: string): Promise<OperatorConfig> {
   const publicKey = root.account(accountLabel.system).getPublicKey();
-  return { operatorJwt: await operatorJwt(root, name), systemAccount: { publicKey, jwt: await systemAccountJwt(root) } };
+  return {
+    operatorJwt: await operatorJwt(root, name),
+    systemAccount: { publicKey, jwt: await systemAccountJwt(root) },
+  };
 }
 
 /**
