@@ -8,6 +8,9 @@ import type { ImportSource } from "../syntax/scope.ts";
 /** The compiled ES module an import of another module of the user leads to. */
 export function importedScript(script: Script, specifier: string): Script | null {
   if (!script.path) return null;
+  const key = `${script.path}\0${specifier}`;
+  const known = imported.get(key);
+  if (known) return known;
   const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : resolve(dirname(script.path), specifier);
   // tsx resolves `./x` and `./x.js` to `x.ts`.
   const candidates = [
@@ -19,8 +22,12 @@ export function importedScript(script: Script, specifier: string): Script | null
   ];
   const file = candidates.find((candidate) => existsSync(candidate));
   const info = file === undefined ? undefined : inspectorSession().moduleAt(file);
-  return info ? scriptOf(info) : null;
+  if (!info) return null;
+  imported.set(key, scriptOf(info));
+  return scriptOf(info);
 }
+
+const imported = new Map<string, Script>();
 
 /** The module that a namespace comes from which another module passes on: `export * as name from "./module"`. */
 export function namespaceSource(

@@ -15,6 +15,19 @@ export type Target = "builtin" | "package" | "local";
  * user's own code
  */
 export function targetOf(specifier: string, from: string | null): Target {
+  const key = `${from}\0${specifier}`;
+  let target = targets.get(key);
+  if (!target) {
+    target = findTarget(specifier, from);
+    targets.set(key, target);
+  }
+  return target;
+}
+
+/** Looked up on disk once; a thousand closures may use the same import. */
+const targets = new Map<string, Target>();
+
+function findTarget(specifier: string, from: string | null): Target {
   if (isBuiltin(specifier)) return "builtin";
   const path = specifier.startsWith("file:") ? fileURLToPath(specifier) : specifier;
   if (isAbsolute(path) || /^\.\.?(?:\/|$)/.test(path)) {
