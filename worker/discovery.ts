@@ -8,7 +8,7 @@ import type { Grant } from "../core/trust/grant.ts";
 import { GrantBook } from "./grants.ts";
 import type { Log } from "./log.ts";
 import { readBack } from "./read-back.ts";
-import { type RunnableTag, readTag } from "./tag.ts";
+import { type RunnableTag, readTag, tagId } from "./tag.ts";
 
 /** Live hints can be lost: everything is looked through again now and then. */
 const SWEEP_MS = 60_000;
@@ -16,10 +16,10 @@ const SWEEP_MS = 60_000;
 export interface DiscoveryHooks {
   /** Whether calls of this user may run here at all. */
   mayServe(grant: Grant): boolean;
-  /** True where the tag is being worked on already, or was finished. */
-  knows(tag: string): boolean;
+  /** True where the tag (by its id) is being worked on already, or was finished. */
+  knows(id: string): boolean;
   /** Something new was heard of a tag: look at it again. */
-  onHint(tag: string): void;
+  onHint(id: string): void;
   onTag(tag: RunnableTag): void;
 }
 
@@ -56,6 +56,11 @@ export class Discovery {
     return discovery;
   }
 
+  /** Whether the user's grant is valid at this moment. */
+  mayRunNow(u: string): boolean {
+    return this.#grants?.valid(u) !== undefined;
+  }
+
   /** Looks through the stored grants and tags of all users; also after a reconnect, when hints were missed. */
   async sweep(): Promise<void> {
     this.#sweepsWanted = true;
@@ -88,7 +93,7 @@ export class Discovery {
     try {
       for await (const stored of this.#reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
         const { tag } = parseTagSubject(stored.subject);
-        if (!this.#hooks.knows(tag)) await this.#consider(u, tag);
+        if (!this.#hooks.knows(tagId(u, tag))) await this.#consider(u, tag);
       }
     } catch (error) {
       this.#log.warn(`could not look through the tags of ${grant.name}: ${(error as Error).message}`);
@@ -102,15 +107,15 @@ export class Discovery {
     } catch (error) {
       this.#log.warn(`could not read ${tag}: ${(error as Error).message}`);
     }
-    this.#hooks.onHint(tag);
-    if (!this.#hooks.knows(tag)) await this.#consider(u, tag);
+    this.#hooks.onHint(tagId(u, tag));
+    if (!this.#hooks.knows(tagId(u, tag))) await this.#consider(u, tag);
   }
 
   async #consider(u: string, tag: string): Promise<void> {
     const grant = this.#grants?.valid(u);
-    if (grant === undefined || this.#refused.has(tag)) return;
+    if (grant === undefined || this.#refused.has(tagId(u, tag))) return;
     if (!this.#hooks.mayServe(grant)) {
-      this.#refused.add(tag);
+      this.#refused.add(tagId(u, tag));
       this.#log.warn(
         `not running ${tag} by ${grant.name}: without bubblewrap this worker runs only its owner's calls (or start it with --unsafe)`,
       );
@@ -121,7 +126,7 @@ export class Discovery {
       if (runnable !== undefined) this.#hooks.onTag(runnable);
     } catch (error) {
       const permanent = error instanceof RefusedError || error instanceof DecodeError;
-      if (permanent) this.#refused.add(tag);
+      if (permanent) this.#refused.add(tagId(u, tag));
       this.#log.warn(
         `${permanent ? "refused" : "could not read"} ${tag} by ${grant.name}: ${(error as Error).message}`,
       );

@@ -16,6 +16,7 @@ export class Feeder {
   readonly #puller: Puller;
   readonly #slots: number;
   readonly #log: Log;
+  readonly #served: (tag: ActiveTag) => boolean;
   readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
   readonly #finished: (tag: ActiveTag) => void;
   readonly #fairness = new Fairness();
@@ -24,6 +25,7 @@ export class Feeder {
   #wake: () => void = () => undefined;
 
   /**
+   * @param served whether a tag's submitter may be served now; else it is held
    * @param take gets each pulled message
    * @param finished hears of a tag that has nothing left to run
    */
@@ -31,12 +33,14 @@ export class Feeder {
     puller: Puller,
     slots: number,
     log: Log,
+    served: (tag: ActiveTag) => boolean,
     take: (tag: ActiveTag, delivery: Delivery) => void,
     finished: (tag: ActiveTag) => void,
   ) {
     this.#puller = puller;
     this.#slots = slots;
     this.#log = log;
+    this.#served = served;
     this.#take = take;
     this.#finished = finished;
   }
@@ -46,22 +50,27 @@ export class Feeder {
   }
 
   add(tag: ActiveTag): void {
-    this.#tags.set(tag.runnable.tag, tag);
+    // Two looks at the same tag may end at the same time.
+    if (this.#tags.has(tag.runnable.id)) return;
+    this.#tags.set(tag.runnable.id, tag);
     this.#fairness.join(tag.runnable.u);
     this.#wake();
   }
 
-  /** The tag, where it is known here; its rest ends, since something new was heard of it. */
-  rouse(name: string): ActiveTag | undefined {
-    const tag = this.#tags.get(name);
+  has(id: string): boolean {
+    return this.#tags.has(id);
+  }
+
+  /** Something new was heard of a tag: where it is known here its rest ends. */
+  rouse(id: string): void {
+    const tag = this.#tags.get(id);
     if (tag !== undefined) tag.restUntilMs = 0;
     this.#wake();
-    return tag;
   }
 
   #remove(tag: ActiveTag): void {
-    const { u, tag: name } = tag.runnable;
-    this.#tags.delete(name);
+    const { id, u } = tag.runnable;
+    this.#tags.delete(id);
     if (!this.tags.some((other) => other.runnable.u === u)) this.#fairness.leave(u);
     this.#finished(tag);
   }
@@ -90,7 +99,7 @@ export class Feeder {
   #next(): ActiveTag | undefined {
     const now = performance.now();
     const ready = this.tags.filter(
-      (tag) => tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#hasRoom(tag.weight),
+      (tag) => tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#hasRoom(tag.weight) && this.#served(tag),
     );
     return this.#fairness.first(ready);
   }

@@ -56,13 +56,16 @@ export class OutcomeWriter {
     });
   }
 
+  /** What goes next: one outcome a slot, since the server does not hold messages of one batch against each other. */
   #take(): Waiting[] {
+    const slots = new Set<string>();
     let bytes = 0;
-    let count = 0;
-    while (count < Math.min(this.#waiting.length, BATCH_MOST) && bytes < BATCH_BYTES) {
-      bytes += this.#waiting[count++]!.data.length;
+    for (const { slot, data } of this.#waiting) {
+      if (slots.size === BATCH_MOST || bytes > BATCH_BYTES || slots.has(slot)) break;
+      slots.add(slot);
+      bytes += data.length;
     }
-    return this.#waiting.splice(0, count);
+    return this.#waiting.splice(0, slots.size);
   }
 
   async #writeAll(): Promise<void> {

@@ -62,21 +62,40 @@ export interface QueueInfo {
   paused: boolean;
 }
 
+/** Where the answers to pulls from one user's queues come. */
+interface Inbox {
+  name: string;
+  subscription: Subscription;
+}
+
 export class Puller {
   readonly #nc: NatsConnection;
-  readonly #inbox = createInbox();
-  readonly #subscription: Subscription;
+  readonly #inboxes = new Map<string, Inbox>();
   #pending: Pending | undefined;
 
   constructor(nc: NatsConnection) {
     this.#nc = nc;
-    this.#subscription = nc.subscribe(`${this.#inbox}.*`, {
-      callback: (_error, message) => this.#receive(message),
-    });
   }
 
-  #receive(message: Msg): void {
-    const pending = this.#pending;
+  /**
+   * Each user has an inbox of their own here. A pull goes to the user's account, where the user can answer it too, and
+   * late: in a shared inbox such an answer could pass for another user's call.
+   */
+  #inboxOf(u: string): string {
+    let inbox = this.#inboxes.get(u);
+    if (inbox === undefined) {
+      const name = createInbox();
+      const subscription = this.#nc.subscribe(`${name}.*`, {
+        callback: (_error, message) => this.#receive(u, message),
+      });
+      inbox = { name, subscription };
+      this.#inboxes.set(u, inbox);
+    }
+    return inbox.name;
+  }
+
+  #receive(u: string, message: Msg): void {
+    const pending = this.#pending?.u === u ? this.#pending : undefined;
     const status = message.headers?.code ?? 0;
     if (status !== 0) {
       if (status !== 100 && message.subject === pending?.inbox) pending.finish();
@@ -98,7 +117,7 @@ export class Puller {
     return new Promise((resolve) => {
       const timer = setTimeout(() => pending.finish(), STALL_MS);
       const pending: Pending = {
-        inbox: `${this.#inbox}.${randomUUID()}`,
+        inbox: `${this.#inboxOf(u)}.${randomUUID()}`,
         u,
         tag,
         prefix: subjectOf.call(u, tag, "*").slice(0, -1),
@@ -138,7 +157,7 @@ export class Puller {
   }
 
   close(): void {
-    this.#subscription.unsubscribe();
+    for (const { subscription } of this.#inboxes.values()) subscription.unsubscribe();
     this.#pending?.finish();
   }
 }

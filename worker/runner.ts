@@ -18,10 +18,13 @@ import type { ExecutorPool } from "./executor/pool.ts";
 import type { Log } from "./log.ts";
 import { OutcomeWriter } from "./outcomes.ts";
 import type { Delivery } from "./pull.ts";
+import { isCallsError } from "./setup.ts";
 
 /** Parts of a large result that are on their way to the broker at once. */
 const PARTS_AT_ONCE = 8;
 
+/** A tag whose code or packages could not be fetched is tried again after this. */
+const PREPARE_AGAIN_MS = 2_000;
 /** How long storing may still take when the worker stops. */
 const SETTLE_MS = 5_000;
 
@@ -139,7 +142,7 @@ export class Runner {
       }
     };
     return {
-      tagId: name,
+      tagId: tag.runnable.id,
       first,
       count,
       generation,
@@ -164,6 +167,11 @@ export class Runner {
       pool.addTag(setup);
     } catch (error) {
       if (this.#stopping) return false;
+      if (!isCallsError(error)) {
+        this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
+        job.tag.restUntilMs = performance.now() + PREPARE_AGAIN_MS;
+        return false;
+      }
       this.#storeErrors(job, job.first, error, error instanceof RefusedError ? "refused" : "failed");
       await Promise.all(job.writes);
       return true;

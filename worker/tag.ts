@@ -10,7 +10,14 @@ import { openOptions, type TagOptions } from "../core/trust/options.ts";
 import { openSigned } from "../core/trust/signed.ts";
 import { unwrapKey } from "../core/trust/wrap.ts";
 
+/** Names a tag among all users' tags: two users may choose the same name. */
+export function tagId(u: string, tag: string): string {
+  return `${u}.${tag}`;
+}
+
 export interface RunnableTag {
+  /** See {@link tagId}. */
+  id: string;
   grant: Grant;
   /** Short user. */
   u: string;
@@ -53,5 +60,14 @@ export async function readTag(
   const tagKey = unwrapKey(manifest.keys, session.identity.agreement, owner);
   if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);
   const options = openOptions(tagKey, owner, manifest.options);
-  return { grant, u, tag, manifest, tagKey, options, verifier: new CallVerifier(owner, grant.signingKey) };
+  return {
+    id: tagId(u, tag),
+    grant,
+    u,
+    tag,
+    manifest,
+    tagKey,
+    options,
+    verifier: new CallVerifier(owner, grant.signingKey),
+  };
 }

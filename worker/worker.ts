@@ -22,7 +22,7 @@ import { packagesFolder } from "./packages/index.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
 import { type CallJob, Runner } from "./runner.ts";
-import { prepareTag } from "./setup.ts";
+import { isCallsError, prepareTag } from "./setup.ts";
 
 export interface WorkerOptions {
   /** Default: `HUMQ_INSTANCE`, else the default instance. */
@@ -156,6 +156,8 @@ export class Worker {
       this.#puller,
       this.slots,
       this.#log,
+      // A grant that has run out holds what is queued; what runs goes on.
+      (tag) => this.#discovery?.mayRunNow(tag.runnable.u) === true,
       (tag, delivery) => this.#runner.take(tag, delivery),
       (tag) => this.#forget(tag),
     );
@@ -190,17 +192,17 @@ export class Worker {
     const owner = this.#session.instance.identity()?.user;
     this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, {
       mayServe: (grant) => mayRun({ isolation: this.isolation, sameOwner: grant.user === owner, unsafe: this.unsafe }),
-      knows: (tag) => this.#done.has(tag) || this.#feeder.tags.some((active) => active.runnable.tag === tag),
-      onHint: (tag) => {
-        this.#done.delete(tag);
-        this.#feeder.rouse(tag);
+      knows: (id) => this.#done.has(id) || this.#feeder.has(id),
+      onHint: (id) => {
+        this.#done.delete(id);
+        this.#feeder.rouse(id);
       },
       onTag: (runnable) => {
         if (runnable.options.cpus > this.slots) {
           this.#log.warn(
             `not running ${runnable.tag}: a call of it needs ${runnable.options.cpus} cpus, this worker has ${this.slots} slots`,
           );
-          this.#done.add(runnable.tag);
+          this.#done.add(runnable.id);
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
@@ -218,21 +220,25 @@ export class Worker {
 
   #setupOf(tag: ActiveTag): Promise<TagSetup> {
     const { runnable } = tag;
-    let setup = this.#setups.get(runnable.tag);
+    let setup = this.#setups.get(runnable.id);
     if (setup === undefined) {
       const { isolation } = this;
       const { instance } = this.#session;
       setup = prepareTag(runnable, this.#codes, { packagesCache: packagesCache(instance), isolation });
-      this.#setups.set(runnable.tag, setup);
+      this.#setups.set(runnable.id, setup);
+      // What may go better the next time is tried again; only what cannot is the calls' own error.
+      setup.catch((error) => {
+        if (!isCallsError(error)) this.#setups.delete(runnable.id);
+      });
     }
     return setup;
   }
 
   #forget(tag: ActiveTag): void {
-    const { tag: name } = tag.runnable;
-    this.#done.add(name);
-    this.#setups.delete(name);
-    this.#pool.dropTag(name);
+    const { id, tag: name } = tag.runnable;
+    this.#done.add(id);
+    this.#setups.delete(id);
+    this.#pool.dropTag(id);
     this.#log.info(`nothing left to run of ${name}`);
   }
 

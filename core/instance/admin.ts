@@ -1,4 +1,5 @@
 /** What the owner of the root key does: accounts, grants, the directory of datacenters. */
+import { join } from "node:path";
 import { createUser } from "@nats-io/nkeys";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { accountLabel, datacenterAccountJwt, loginJwt, userAccountJwt } from "../broker/accounts.ts";
@@ -11,6 +12,7 @@ import { BrokerError, InstanceError } from "../errors.ts";
 import { type Directory, type Grant, openDirectory, openGrant, signDirectory, signGrant } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { Instance } from "./home.ts";
+import { withLock } from "./server/lock.ts";
 
 /** Logins of the owner last for one command. */
 const LOGIN_MS = 10 * 60_000;
@@ -18,11 +20,13 @@ const LOGIN_MS = 10 * 60_000;
 export class Admin {
   readonly root: Root;
   readonly #servers: readonly string[];
+  readonly #lockPath: string;
   #system: Promise<NatsConnection> | undefined;
   #hub: Promise<NatsConnection> | undefined;
 
-  private constructor(root: Root, servers: readonly string[]) {
+  private constructor(root: Root, servers: readonly string[], lockPath: string) {
     this.root = root;
+    this.#lockPath = lockPath;
     this.#servers = servers;
   }
 
@@ -40,7 +44,12 @@ export class Admin {
         `the root key in ${instance.rootPath} does not belong to "${instance.name}". Put the right key there, or name another --instance.`,
       );
     }
-    return new Admin(root, link.servers);
+    return new Admin(root, link.servers, join(instance.folder, "admin.lock"));
+  }
+
+  /** Changes to who may do what come one after the other: accounts are rebuilt from all grants there are. */
+  exclusive<T>(action: () => Promise<T>): Promise<T> {
+    return withLock(this.#lockPath, action);
   }
 
   /** Logs in to one of the instance's accounts with a key made for this command. */

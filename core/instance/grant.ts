@@ -59,6 +59,10 @@ function checkFree(name: string, request: AccessRequest, grants: readonly Grant[
   }
 }
 
+function sameKey(a: Uint8Array, b: Uint8Array): boolean {
+  return Buffer.compare(a, b) === 0;
+}
+
 async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[]): Promise<void> {
   const [name] = grant.datacenters;
   if (name === undefined || grant.datacenters.length !== 1) {
@@ -78,7 +82,7 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
     rootKey: admin.root.publicKey,
     issuedMs: Math.max(Date.now(), directory.issuedMs + 1),
     datacenters: [
-      ...directory.datacenters.filter((datacenter) => datacenter.name !== name),
+      ...directory.datacenters.filter((other) => other.name !== name && !sameKey(other.encryptionKey, encryptionKey)),
       { name, encryptionKey, signingKey },
     ],
   });
@@ -99,12 +103,11 @@ async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[],
 }
 
 /** With an open {@link Admin}; see {@link grantAccess}. */
-export async function grantWith(
-  admin: Admin,
-  request: string,
-  name: string,
-  options: GrantOptions = {},
-): Promise<Grant> {
+export function grantWith(admin: Admin, request: string, name: string, options: GrantOptions = {}): Promise<Grant> {
+  return admin.exclusive(() => grant(admin, request, name, options));
+}
+
+async function grant(admin: Admin, request: string, name: string, options: GrantOptions): Promise<Grant> {
   const role = options.role ?? "submitter";
   checkRole(role);
   const parsed = parseRequest(request);
@@ -121,7 +124,7 @@ export async function grantWith(
     role === "worker" ? { ...login, datacenter: datacenters[0] ?? name } : login,
   );
   const account = admin.root.account(label).getPublicKey();
-  const grant: Grant = {
+  const granted: Grant = {
     ...parsed,
     rootKey: admin.root.publicKey,
     name,
@@ -132,11 +135,11 @@ export async function grantWith(
     expiresMs,
     userJwt,
   };
-  const others = grants.filter((other) => other.user !== grant.user);
-  if (role === "worker") await grantWorker(admin, grant, others);
-  else await grantPerson(admin, grant, others, options.quotaBytes ?? DEFAULT_QUOTA_BYTES);
-  await admin.publishGrant(grant);
-  return grant;
+  const others = grants.filter((other) => other.user !== granted.user);
+  if (role === "worker") await grantWorker(admin, granted, others);
+  else await grantPerson(admin, granted, others, options.quotaBytes ?? DEFAULT_QUOTA_BYTES);
+  await admin.publishGrant(granted);
+  return granted;
 }
 
 /**

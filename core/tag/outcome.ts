@@ -5,6 +5,7 @@ import { RefusedError } from "../errors.ts";
 import { type DecodedOutcome, decodeOutcome } from "../outcome.ts";
 import { decodeOutcomeMessage, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
+import { MAX_ENCODED_BYTES } from "../values/index.ts";
 import type { TagAccess } from "./access.ts";
 
 /** Fetches and opens the parts of a value that was too large for a message. */
@@ -16,6 +17,9 @@ async function readParts(
   spilled: { parts: number; bytes: number },
 ): Promise<Uint8Array> {
   const subject = subjectOf.outputPart(access.u, datacenter, context.tag, message.partsId);
+  if (spilled.bytes > MAX_ENCODED_BYTES) {
+    throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
+  }
   const value = new Uint8Array(spilled.bytes);
   let offset = 0;
   let part = 0;

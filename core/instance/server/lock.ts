@@ -1,6 +1,7 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as delay } from "node:timers/promises";
 
 /** Held until released, or until this process ends in whatever way. */
 export interface Lock {
@@ -35,4 +36,17 @@ export function tryLock(path: string): Lock | undefined {
       if (database.isOpen) database.close();
     },
   };
+}
+
+const ASK_AGAIN_MS = 50;
+
+/** Runs `action` while nobody else holds the lock that `path` stands for; waits for it as long as it takes. */
+export async function withLock<T>(path: string, action: () => Promise<T>): Promise<T> {
+  let lock = tryLock(path);
+  for (; lock === undefined; lock = tryLock(path)) await delay(ASK_AGAIN_MS);
+  try {
+    return await action();
+  } finally {
+    lock.release();
+  }
 }
