@@ -1,6 +1,6 @@
 /** The worker's entry in the hub: who is there, with how much, doing what. It expires unless it is renewed. */
 import { hostname } from "node:os";
-import type { NatsConnection } from "@nats-io/transport-node";
+import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { subjectOf } from "../core/broker/names.ts";
 
 const RENEW_MS = 15_000;
@@ -21,19 +21,24 @@ export interface WorkerEntry {
 
 export class Registry {
   readonly #timer: NodeJS.Timeout;
-  readonly #announce: () => void;
+  readonly #leave: () => void;
 
   constructor(nc: NatsConnection, entry: () => Omit<WorkerEntry, "host">) {
-    this.#announce = () => {
-      const current = entry();
-      const subject = subjectOf.worker(current.datacenter, current.worker);
-      nc.publish(subject, JSON.stringify({ ...current, host: hostname() }));
+    const { datacenter, worker } = entry();
+    const subject = subjectOf.worker(datacenter, worker);
+    const announce = () => nc.publish(subject, JSON.stringify({ ...entry(), host: hostname() }));
+    announce();
+    this.#timer = setInterval(announce, RENEW_MS);
+    this.#leave = () => {
+      // How a KV bucket spells that a key was deleted (ADR-8).
+      const deleted = headers();
+      deleted.set("KV-Operation", "DEL");
+      nc.publish(subject, "", { headers: deleted });
     };
-    this.#announce();
-    this.#timer = setInterval(this.#announce, RENEW_MS);
   }
 
   stop(): void {
     clearInterval(this.#timer);
+    this.#leave();
   }
 }

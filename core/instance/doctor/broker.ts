@@ -80,7 +80,9 @@ async function checkDatacenters({ nc, grant, link }: Session): Promise<Check> {
     return fail("datacenters", "none serves you", "The owner grants one: humq grant REQUEST NAME --role worker");
   }
   const workers = new Map<string, number>(serving.map((name) => [name, 0]));
-  for await (const { subject } of reader.all(HUB_STREAMS.workers, subjectOf.worker("*", "*"))) {
+  for await (const { subject, data } of reader.all(HUB_STREAMS.workers, subjectOf.worker("*", "*"))) {
+    // A worker that has left.
+    if (data.length === 0) continue;
     const name = subject.split(".")[2] ?? "";
     const count = workers.get(name);
     if (count !== undefined) workers.set(name, count + 1);
