@@ -1,6 +1,15 @@
 /** Following a subject of one's own stream: first what is stored from a sequence on, then what comes. */
 import { randomUUID } from "node:crypto";
-import { AckPolicy, type ConsumerMessages, DeliverPolicy, jetstream, jetstreamManager } from "@nats-io/jetstream";
+import { setTimeout as delay } from "node:timers/promises";
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  JetStreamApiError,
+  JetStreamError,
+  jetstream,
+  jetstreamManager,
+} from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
 
 /** An abandoned consumer goes by itself after this. */
@@ -46,25 +55,46 @@ function consumerConfig(name: string, subject: string, from: number) {
   } as const;
 }
 
-/**
- * Yields batches of messages as they arrive.
- * @param forever go on waiting when all that is stored was seen; else end there
- * @param signal ends it
- */
-export async function* follow(
+/** After a broker's restart its streams are back only after a while. */
+const REOPEN_WITHIN_MS = 60_000;
+const REOPEN_WAIT_MS = 500;
+/** How often to look whether the connection is still the one on which the messages were asked for. */
+const WATCH_MS = 1_000;
+
+export interface FollowOptions {
+  /** Go on waiting when all that is stored was seen; else end there. */
+  forever: boolean;
+  /** Messages that are yielded at once, at most. */
+  batch: number;
+  /** Ends it. */
+  signal?: AbortSignal;
+}
+
+/** Changes with each connection to the broker, also when the broker has started anew. */
+function connectionOf(nc: NatsConnection): string {
+  return `${nc.info?.server_id} ${nc.info?.client_id}`;
+}
+
+/** A consumer made for one read, and what comes from it. */
+interface Reading {
+  name: string;
+  connection: string;
+  /** Absent where there is nothing to read. */
+  messages?: ConsumerMessages;
+}
+
+async function open(
   nc: NatsConnection,
   stream: string,
   subject: string,
   from: number,
-  options: { forever: boolean; batch: number; signal?: AbortSignal },
-): AsyncGenerator<Followed[]> {
+  forever: boolean,
+): Promise<Reading> {
+  const connection = connectionOf(nc);
   const manager = await jetstreamManager(nc, { checkAPI: false });
   const name = `follow-${randomUUID()}`;
   const info = await manager.consumers.add(stream, consumerConfig(name, subject, from));
-  if (info.num_pending === 0 && !options.forever) {
-    await manager.consumers.delete(stream, name);
-    return;
-  }
+  if (info.num_pending === 0 && !forever) return { name, connection };
   const consumer = await jetstream(nc, { checkAPI: false }).consumers.get(stream, name);
   const messages = await consumer.consume({
     max_bytes: WINDOW_BYTES,
@@ -72,33 +102,96 @@ export async function* follow(
     expires: EXPIRES_MS,
     abort_on_missing_resource: true,
   });
+  return { name, connection, messages };
+}
+
+async function reopen(action: () => Promise<Reading>, nc: NatsConnection, signal?: AbortSignal): Promise<Reading> {
+  for (const giveUpMs = performance.now() + REOPEN_WITHIN_MS; ; ) {
+    try {
+      return await action();
+    } catch (error) {
+      if (nc.isClosed() || signal?.aborted === true || performance.now() > giveUpMs) throw error;
+      await delay(REOPEN_WAIT_MS);
+    }
+  }
+}
+
+/**
+ * Yields batches of messages as they arrive, without a gap: what was on its way when the connection broke, or when a
+ * restart of the broker took the consumer, is read again.
+ */
+export async function* follow(
+  nc: NatsConnection,
+  stream: string,
+  subject: string,
+  from: number,
+  options: FollowOptions,
+): AsyncGenerator<Followed[]> {
+  const { forever, signal } = options;
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  let next = from;
+  let reading = await open(nc, stream, subject, next, forever);
+  for (;;) {
+    const batches = readInOrder(nc, reading, options);
+    try {
+      let step = await batches.next();
+      for (; step.done !== true; step = await batches.next()) {
+        next = step.value.at(-1)!.seq + 1;
+        yield step.value;
+      }
+      if (step.value) return;
+    } finally {
+      await batches.return(true);
+      if (!nc.isClosed()) await manager.consumers.delete(stream, reading.name).catch(() => undefined);
+    }
+    reading = await reopen(() => open(nc, stream, subject, next, forever), nc, signal);
+  }
+}
+
+/** @returns false where messages may have been lost: none is acknowledged, so nobody sends them again */
+async function* readInOrder(
+  nc: NatsConnection,
+  { messages, connection }: Reading,
+  options: FollowOptions,
+): AsyncGenerator<Followed[], boolean> {
+  if (messages === undefined) return true;
   const stop = () => messages.stop();
   options.signal?.addEventListener("abort", stop, { once: true });
   // It may have been aborted while the consumer was made.
   if (options.signal?.aborted === true) stop();
+  const watch = setInterval(() => {
+    if (connectionOf(nc) !== connection) stop();
+  }, WATCH_MS);
   try {
-    yield* inBatches(messages, options);
+    return yield* inBatches(messages, options);
+  } catch (error) {
+    // The consumer is in the broker's memory: a restart takes it.
+    if (nc.isClosed() || !(error instanceof JetStreamError || error instanceof JetStreamApiError)) throw error;
+    return false;
   } finally {
+    clearInterval(watch);
     options.signal?.removeEventListener("abort", stop);
-    messages.stop();
-    if (!nc.isClosed()) await manager.consumers.delete(stream, name).catch(() => undefined);
+    stop();
   }
 }
 
 /** Groups what has arrived already, so that nobody waits for a batch to fill. */
-async function* inBatches(
-  messages: ConsumerMessages,
-  options: { forever: boolean; batch: number; signal?: AbortSignal },
-): AsyncGenerator<Followed[]> {
+async function* inBatches(messages: ConsumerMessages, options: FollowOptions): AsyncGenerator<Followed[], boolean> {
   let batch: Followed[] = [];
+  let delivered = 0;
   for await (const message of messages) {
-    const { pending, streamSequence: seq } = message.info;
+    const { pending, streamSequence: seq, deliverySequence } = message.info;
+    if (deliverySequence !== ++delivered) {
+      if (batch.length > 0) yield batch;
+      return false;
+    }
     batch.push({ subject: message.subject, data: message.data, seq, pending });
     const caughtUp = pending === 0;
     if (batch.length < options.batch && !caughtUp && messages.getPending() > 0) continue;
     yield batch;
     batch = [];
-    if ((caughtUp && !options.forever) || options.signal?.aborted === true) return;
+    if ((caughtUp && !options.forever) || options.signal?.aborted === true) return true;
   }
   if (batch.length > 0) yield batch;
+  return options.signal?.aborted === true;
 }
