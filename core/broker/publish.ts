@@ -6,8 +6,8 @@ import { BrokerError } from "../errors.ts";
 export const ApiCode = {
   /** The subject's last sequence is not the expected one: somebody wrote first. */
   wrongLastSequence: 10071,
-  /** The stream holds a message on this subject and takes no second. */
-  subjectFull: 10077,
+  /** The message was not stored; the description says why. */
+  notStored: 10077,
   notFound: 10059,
   consumerNotFound: 10014,
 } as const;
@@ -75,10 +75,15 @@ export function expectNone(subject: string): MsgHdrs {
   return expected;
 }
 
-/** True where the error says that the subject is taken already: the first write won. */
+/**
+ * True where the error says that the subject is taken already: the first write won. A full stream has the same code as
+ * a write-once subject that holds a message; only the description tells them apart (ErrMaxMsgsPerSubject).
+ */
 export function isTaken(error: unknown): boolean {
+  if (!(error instanceof ApiError)) return false;
+  const { apiCode, message } = error;
   return (
-    error instanceof ApiError && (error.apiCode === ApiCode.wrongLastSequence || error.apiCode === ApiCode.subjectFull)
+    apiCode === ApiCode.wrongLastSequence || (apiCode === ApiCode.notStored && message.includes("messages per subject"))
   );
 }
 

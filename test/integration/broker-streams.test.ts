@@ -61,6 +61,20 @@ async function failure(action: Promise<unknown>): Promise<ApiError> {
 
 const count = (stream: string, subject: string) => countStored(ada.nc, stream, subject);
 
+test("a full stream is not a taken slot: nothing was stored", async () => {
+  const eve = await lab.join("eve", { quotaBytes: 4 * 2 ** 20 });
+  const put = (index: number) => {
+    const subject = subjectOf.outcome(eve.u, "result", "local", "full", index);
+    return publish(eve.nc, { subject, data: Buffer.alloc(400_000) }, expectNone(subject));
+  };
+  await put(0);
+  await put(1);
+  const full = await failure(put(2));
+  expect(full.message).toContain("maximum bytes");
+  expect(isTaken(full)).toBe(false);
+  expect(isTaken(await failure(put(1)))).toBe(true);
+});
+
 describe("atomic batches", () => {
   test.each([0, 1, 2, 3, 999, BATCH_MESSAGES])("of %d calls are stored whole and in order", async (size) => {
     const tag = newTag();
@@ -98,7 +112,7 @@ describe("atomic batches", () => {
     const tag = newTag();
     await publish(ada.nc, calls(tag, 1, taken)[0]!);
     const error = await failure(publishBatch(ada.nc, calls(tag, 100)));
-    expect(error.apiCode).toBe(ApiCode.subjectFull);
+    expect(error.apiCode).toBe(ApiCode.notStored);
     expect(isTaken(error)).toBe(true);
     expect(await count(streamOf.calls(u), subjectOf.call(u, tag, "*"))).toBe(1);
   });
