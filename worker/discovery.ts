@@ -53,6 +53,7 @@ export class Discovery {
     });
     discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
     discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);
+    void discovery.sweep();
     return discovery;
   }
 

@@ -24,7 +24,7 @@ export class GrantBook {
     this.#log = log;
   }
 
-  /** @param onUser hears of each user that is new or has a new grant */
+  /** @param onUser hears of each user who has a new grant from now on; those who have one already are in {@link all} */
   static async open(
     session: Session,
     datacenter: string,
@@ -37,39 +37,40 @@ export class GrantBook {
       // A live message is a hint only: what is acted on is read back from the hub.
       callback: (_error, message) => void book.#refresh(message, onUser),
     });
-    await book.reload(onUser);
+    await book.reload();
     return book;
   }
 
   /** Reads all of them again; a live message may have been missed. */
-  async reload(onUser: (grant: Grant) => void = () => undefined): Promise<void> {
-    for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*")))
-      this.#take(stored.data, onUser);
+  async reload(): Promise<void> {
+    for await (const stored of this.#reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) this.#take(stored.data);
   }
 
   async #refresh({ subject, data }: Msg, onUser: (grant: Grant) => void): Promise<void> {
     if (!subject.startsWith(subjectOf.grant(""))) return;
     try {
       const stored = await readBack(this.#reader, HUB_STREAMS.grants, subject, data);
-      if (stored !== null) this.#take(stored.data, onUser);
+      const grant = stored === null ? undefined : this.#take(stored.data);
+      if (grant !== undefined) onUser(grant);
     } catch (error) {
       this.#log.warn(`could not read a new grant: ${(error as Error).message}`);
     }
   }
 
-  #take(signed: Uint8Array, onUser: (grant: Grant) => void): void {
+  /** @returns the grant, where this datacenter serves its holder */
+  #take(signed: Uint8Array): Grant | undefined {
     try {
       const grant = openGrant(signed, this.#session.link.rootKey);
-      if (!serves(grant, this.#datacenter)) {
-        this.#grants.delete(shortUser(grant.user));
-        return;
+      if (serves(grant, this.#datacenter)) {
+        this.#grants.set(shortUser(grant.user), grant);
+        return grant;
       }
-      this.#grants.set(shortUser(grant.user), grant);
-      onUser(grant);
+      this.#grants.delete(shortUser(grant.user));
     } catch (error) {
       if (!(error instanceof HumqError)) throw error;
       this.#log.warn(`passing over a grant: ${error.message}`);
     }
+    return undefined;
   }
 
   /** The grant of a user who may be served now. */
