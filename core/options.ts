@@ -4,6 +4,7 @@ import { isName } from "./broker/names.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./errors.ts";
 import { nearest } from "./suggest.ts";
+import { MESSAGE_CALLS } from "./trust/call.ts";
 
 export interface SubmitOptions {
   /** The tag's label; its full name is `<label>_<uuid>`. Letters, digits, - and _. Default: the task's name. */
@@ -47,7 +48,7 @@ export interface CheckedOptions {
 }
 
 const BOUNDS = {
-  chunkSize: { least: 1, most: 100_000, default: 1 },
+  chunkSize: { least: 1, most: MESSAGE_CALLS, default: 1 },
   cpus: { least: 1, most: 4096, default: 1 },
   priority: { least: -1000, most: 1000, default: 0 },
   attempts: { least: 1, most: 1000, default: 1 },

@@ -2,9 +2,11 @@
  * The plaintext of an outcome: what the worker noted about the run, then the value.
  *
  * Format: a canonical record (core/trust/record.ts) of domain `humq/outcome/1`. `value` is `encodeResult`'s or
- * `encodeError`'s bytes; where the value was too large for a message it is empty, `parts` says in how many
- * sealed parts (kind `result-part`) it lies in the object store and `bytes` how long it is.
+ * `encodeError`'s bytes; where the value was too large for a message, `parts` says in how many sealed parts (kind
+ * `result-part`) it lies in the object store, `bytes` how long it is, and `value` is the SHA-256 of the sealed parts.
  */
+import { DecodeError } from "./errors.ts";
+import { KEY_BYTES } from "./trust/keys.ts";
 import { bytes as bytesField, recordType, text, u32, u64 } from "./trust/record.ts";
 
 /** How a call ended that did not succeed; `failed` where its function threw. */
@@ -30,6 +32,8 @@ export interface SpilledValue {
   parts: number;
   /** Length of the whole value in bytes. */
   bytes: number;
+  /** SHA-256 over the sealed parts in order, 32 bytes: those of another run of the same call are not these. */
+  hash: Uint8Array;
 }
 
 export interface DecodedOutcome {
@@ -76,13 +80,14 @@ export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValu
     state: meta.state ?? "",
     parts: inline ? 0 : value.parts,
     bytes: inline ? value.length : value.bytes,
-    value: inline ? value : NO_VALUE,
+    value: inline ? value : value.hash,
   });
 }
 
 /** @throws DecodeError where the bytes are no outcome */
 export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
   const { startedMs, durationUs, peakMemoryBytes, worker, state, parts, bytes, value } = outcome.decode(plaintext);
+  if (parts > 0 && value.length !== KEY_BYTES) throw new DecodeError("an outcome has no proper hash of its parts");
   return {
     meta: {
       startedMs,
@@ -91,7 +96,7 @@ export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
       ...(worker !== "" && { worker }),
       ...(isErrorState(state) && { state }),
     },
-    value,
-    ...(parts > 0 && { spilled: { parts, bytes } }),
+    value: parts > 0 ? NO_VALUE : value,
+    ...(parts > 0 && { spilled: { parts, bytes, hash: value } }),
   };
 }

@@ -10,8 +10,10 @@ const NEWEST_WEIGHT = 0.2;
 
 export class ActiveTag {
   readonly runnable: RunnableTag;
-  /** Messages in this worker's hands. */
+  /** Messages in this worker's hands that run or will. */
   held = 0;
+  /** Messages that have run here and wait for their outcomes to be stored. */
+  storing = 0;
   /** How long a message occupies a slot, in milliseconds; undefined before the first has ended. */
   averageMs: number | undefined;
   /** No pull before this, on the clock of `performance.now()`. */
@@ -44,6 +46,8 @@ export class ActiveTag {
   /** How many messages to ask for now; 0 while it holds at least half of what it may. */
   want(slots: number): number {
     const target = this.target(slots);
+    // What cannot be stored must not pile up.
+    if (this.storing >= target) return 0;
     return this.held * 2 > target || this.held >= target ? 0 : target - this.held;
   }
 
@@ -52,7 +56,7 @@ export class ActiveTag {
     return this.held * this.weight * (this.averageMs ?? AHEAD_MS);
   }
 
-  ended(tookMs: number): void {
+  ran(tookMs: number): void {
     this.averageMs =
       this.averageMs === undefined ? tookMs : this.averageMs * (1 - NEWEST_WEIGHT) + tookMs * NEWEST_WEIGHT;
   }

@@ -75,11 +75,18 @@ export class Feeder {
     this.#finished(tag);
   }
 
-  /** A message has ended. */
-  ended(tag: ActiveTag, tookMs: number): void {
+  /** A message has run; its place can be taken, and its outcomes are to be stored. */
+  ran(tag: ActiveTag, tookMs: number): void {
     tag.held--;
-    tag.ended(tookMs);
+    tag.storing++;
+    tag.ran(tookMs);
     this.#fairness.served(tag.runnable.u, tookMs * tag.weight);
+    if (tag.want(this.#slots) > 0) this.#wake();
+  }
+
+  /** A message that has run has left this worker. */
+  ended(tag: ActiveTag): void {
+    tag.storing--;
     // One of the calls that may run at once is free again.
     if (tag.limited) tag.restUntilMs = 0;
     if (tag.want(this.#slots) > 0) this.#wake();
@@ -124,7 +131,7 @@ export class Feeder {
     const { u, tag: name } = tag.runnable;
     const queue = await this.#puller.info(u, name);
     if (queue === undefined || (queue.pending === 0 && queue.running === 0)) {
-      if (tag.held === 0) this.#remove(tag);
+      if (tag.held === 0 && tag.storing === 0) this.#remove(tag);
       else tag.restUntilMs = performance.now() + WATCH_MS;
       return;
     }

@@ -1,11 +1,11 @@
 /** From a pulled message to stored outcomes: check, run, store, and only then acknowledge. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { Lanes } from "../core/broker/lanes.ts";
 import { streamOf, subjectOf } from "../core/broker/names.ts";
-import { publish } from "../core/broker/publish.ts";
+import { ApiError, publish } from "../core/broker/publish.ts";
 import type { StreamReader } from "../core/broker/read.ts";
-import { DecodeError, HumqError, RefusedError } from "../core/errors.ts";
+import { BrokerError, DecodeError, HumqError, RefusedError } from "../core/errors.ts";
 import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
 import type { VerifiedCall } from "../core/trust/call.ts";
 import { leafHash } from "../core/trust/merkle.ts";
@@ -23,8 +23,8 @@ import { isCallsError } from "./setup.ts";
 /** Parts of a large result that are on their way to the broker at once. */
 const PARTS_AT_ONCE = 8;
 
-/** A tag whose code or packages could not be fetched is tried again after this. */
-const PREPARE_AGAIN_MS = 2_000;
+/** A tag whose code, packages or arguments could not be fetched, or results not be stored, is tried again after this. */
+const TRY_AGAIN_MS = 2_000;
 /** How long storing may still take when the worker stops. */
 const SETTLE_MS = 5_000;
 
@@ -37,6 +37,10 @@ export interface CallJob extends Job {
   spills: Map<number, { id: string; lanes: Lanes }>;
   /** Whether an executor has begun with it. */
   running: boolean;
+  /** Whether all of it has run that will, so that it only waits for its outcomes to be stored. */
+  ran: boolean;
+  /** The broker did not answer while a large result was sent: it has to run again. */
+  unsent: boolean;
   /** When an executor began with it, and for how long it kept one, by `performance.now()`. */
   startedMs: number;
   tookMs: number;
@@ -50,8 +54,10 @@ export interface RunnerOptions {
   log: Log;
   /** Opens the tag's code and packages, once. */
   setupOf(tag: ActiveTag): Promise<TagSetup>;
-  /** A message has ended, whichever way. */
-  onEnded(tag: ActiveTag, tookMs: number): void;
+  /** A message needs no executor any more; its outcomes may still have to be stored. */
+  onRan(tag: ActiveTag, tookMs: number): void;
+  /** A message that has run has left this worker's hands, whichever way. */
+  onEnded(tag: ActiveTag): void;
 }
 
 /** Why a call has no outcome of its own making, for its submitter. */
@@ -126,7 +132,8 @@ export class Runner {
     } finally {
       this.#held.delete(delivery);
       if (job !== undefined) this.#jobs.delete(job);
-      this.#options.onEnded(tag, job?.tookMs ?? 0);
+      if (job?.ran !== true) this.#options.onRan(tag, job?.tookMs ?? 0);
+      this.#options.onEnded(tag);
     }
   }
 
@@ -136,9 +143,15 @@ export class Runner {
     const { first, count, generation, parts } = call;
     const read = async function* (): AsyncGenerator<Uint8Array> {
       let left = parts;
+      const hash = createHash("sha256");
       for await (const stored of reader.all(streamOf.arguments(u), subjectOf.argumentPart(u, name, String(first)))) {
+        hash.update(stored.data);
+        // Before the last one is passed on: without it nothing is started.
+        if (--left === 0 && Buffer.compare(hash.digest(), call.sealed) !== 0) {
+          throw new RefusedError(`the arguments of call ${first} are not the ones that were signed`);
+        }
         yield stored.data;
-        if (--left === 0) return;
+        if (left === 0) return;
       }
     };
     return {
@@ -152,6 +165,8 @@ export class Runner {
       writes: [],
       spills: new Map(),
       running: false,
+      ran: false,
+      unsent: false,
       startedMs: performance.now(),
       tookMs: 0,
     };
@@ -169,11 +184,11 @@ export class Runner {
       if (this.#stopping) return false;
       if (!isCallsError(error)) {
         this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
-        job.tag.restUntilMs = performance.now() + PREPARE_AGAIN_MS;
+        this.#rest(job);
         return false;
       }
       this.#storeErrors(job, job.first, error, error instanceof RefusedError ? "refused" : "failed");
-      await Promise.all(job.writes);
+      await this.#stored(job);
       return true;
     }
     for (;;) {
@@ -186,8 +201,20 @@ export class Runner {
       if (next === "ended") break;
       job.from = next;
     }
-    await Promise.all(job.writes);
+    await this.#stored(job);
     return true;
+  }
+
+  /** Gives its place to others, who need not wait for it: a user's full bucket is nobody else's affair. */
+  async #stored(job: CallJob): Promise<void> {
+    job.ran = true;
+    this.#options.onRan(job.tag, job.tookMs);
+    await Promise.all(job.writes);
+  }
+
+  /** Its tag is not pulled from for a moment. */
+  #rest(job: CallJob): void {
+    job.tag.restUntilMs = performance.now() + TRY_AGAIN_MS;
   }
 
   /** Stores what a job's end says beyond its outcomes; a number: the call to go on from. */
@@ -202,10 +229,18 @@ export class Runner {
       case "crashed":
         // An executor that ended because the worker stops says nothing about the call.
         if (this.#stopping) return "returned";
-        this.#storeError(job, end.index, new CallFailed(crashMessage(end.cause)), "failed");
+        if (job.unsent) {
+          this.#rest(job);
+          return "returned";
+        }
+        void this.#storeError(job, end.index, new CallFailed(crashMessage(end.cause)), "failed");
         return end.index + 1 < job.first + job.count ? end.index + 1 : "ended";
       case "returned":
         if (this.#stopping || end.error === undefined) return "returned";
+        if (end.error instanceof BrokerError) {
+          this.#rest(job);
+          return "returned";
+        }
         this.#storeErrors(
           job,
           job.from ?? job.first,
@@ -221,27 +256,39 @@ export class Runner {
   }
 
   #storeErrors(job: CallJob, from: number, error: unknown, state: ErrorState): void {
-    for (let index = from; index < job.first + job.count; index++) this.#storeError(job, index, error, state);
+    for (let index = from; index < job.first + job.count; index++) void this.#storeError(job, index, error, state);
   }
 
-  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState): void {
+  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState): Promise<void> {
     const { runnable } = job.tag;
     const { rootKey, user, tag } = runnable.manifest;
     const { generation, callHash } = job;
     const meta = { startedMs: Date.now(), durationMs: 0, worker: this.#options.worker, state };
     const plaintext = encodeOutcome(meta, encodeError(error));
     const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
-    this.#store(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
+    return this.#store(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
   }
 
-  #store(job: CallJob, outcome: Outcome): void {
+  #store(job: CallJob, outcome: Outcome): Promise<void> {
     const { u, tag } = job.tag.runnable;
     const { generation, callHash } = job;
     const { index, kind, sealed } = outcome;
     const spill = job.spills.get(index);
     const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
     const write = () => this.#writer(u).write(tag, index, kind, data);
-    job.writes.push(spill === undefined ? write() : spill.lanes.done().then(write));
+    const stored =
+      spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
+    job.writes.push(stored);
+    // Whoever waits for the job hears of it, but maybe only after other calls of it have run.
+    stored.catch(() => undefined);
+    return stored;
+  }
+
+  /** What the broker refuses (the bucket is full) it will refuse again; where it did not answer the call runs again. */
+  #notSent(job: CallJob, index: number, error: unknown): Promise<void> {
+    if (!(error instanceof ApiError)) throw error;
+    job.spills.delete(index);
+    return this.#storeError(job, index, new CallFailed(`its result could not be stored: ${error.message}`), "failed");
   }
 
   /** For the pool: the job is the one that its executor works on. */
@@ -252,7 +299,7 @@ export class Runner {
 
   /** For the pool: a call came to its outcome. */
   onOutcome(job: CallJob, outcome: Outcome): void {
-    this.#store(job, outcome);
+    void this.#store(job, outcome);
   }
 
   /** For the pool: a part of a large result. Resolves when the next may come. */
@@ -266,7 +313,12 @@ export class Runner {
       job.spills.set(index, spill);
     }
     const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
-    await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
+    try {
+      await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
+    } catch (error) {
+      job.unsent = !(error instanceof ApiError);
+      throw error;
+    }
   }
 
   /** A message that is not what the submitter signed is never run; its submitter is told. */
@@ -287,7 +339,7 @@ export class Runner {
     }
     const call = { first: delivery.index, count: 1, generation: 0, parts: 0, sealed: delivery.data };
     const job = this.#jobOf(tag, { ...call, hash: leafHash(delivery.data) });
-    this.#storeError(job, delivery.index, new CallRefused(message), "refused");
+    void this.#storeError(job, delivery.index, new CallRefused(message), "refused");
     await Promise.all(job.writes);
     delivery.ack();
   }

@@ -168,7 +168,8 @@ export class Worker {
       worker: this.name,
       log: this.#log,
       setupOf: (tag) => this.#setupOf(tag),
-      onEnded: (tag, tookMs) => this.#feeder.ended(tag, tookMs),
+      onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
+      onEnded: (tag) => this.#feeder.ended(tag),
     });
     this.#runner.use(pool);
     this.#keeper = setInterval(() => this.#runner.keepAll(), KEEP_MS);

@@ -1,4 +1,5 @@
 /** From recorded calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
+import { createHash } from "node:crypto";
 import { streamOf, subjectOf } from "../broker/names.ts";
 import type { Message } from "../broker/publish.ts";
 import { packArguments } from "../trust/arguments.ts";
@@ -80,7 +81,9 @@ export async function* signedPages(
     } else {
       const parts = sealParts(tag, first, count, plaintext);
       await spill(parts);
-      bodies.push({ first, count, generation: 0, parts: parts.length, sealed: new Uint8Array() });
+      const hash = createHash("sha256");
+      for (const { data } of parts) hash.update(data);
+      bodies.push({ first, count, generation: 0, parts: parts.length, sealed: hash.digest() });
     }
     if (bodies.length === PAGE_MESSAGES) yield finish();
   }

@@ -1,8 +1,9 @@
 /** Opening what a worker stored: back to a value or an error that is known to answer exactly this call. */
+import { createHash } from "node:crypto";
 import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { RefusedError } from "../errors.ts";
-import { type DecodedOutcome, decodeOutcome } from "../outcome.ts";
+import { type DecodedOutcome, decodeOutcome, type SpilledValue } from "../outcome.ts";
 import { decodeOutcomeMessage, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
@@ -14,13 +15,14 @@ async function readParts(
   datacenter: string,
   message: OutcomeMessage,
   context: SealContext,
-  spilled: { parts: number; bytes: number },
+  spilled: SpilledValue,
 ): Promise<Uint8Array> {
   const subject = subjectOf.outputPart(access.u, datacenter, context.tag, message.partsId);
   if (spilled.bytes > MAX_ENCODED_BYTES) {
     throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
   }
   const value = new Uint8Array(spilled.bytes);
+  const hash = createHash("sha256");
   let offset = 0;
   let part = 0;
   for await (const stored of access.reader.all(streamOf.outputs(access.u), subject)) {
@@ -28,12 +30,16 @@ async function readParts(
     const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, stored.data);
     if (plaintext.length > value.length - offset) break;
     value.set(plaintext, offset);
+    hash.update(stored.data);
     offset += plaintext.length;
     part++;
     if (last) break;
   }
   if (part !== spilled.parts || offset !== value.length) {
     throw new RefusedError(`result of call ${context.first}: ${part} of its ${spilled.parts} parts are there`);
+  }
+  if (Buffer.compare(hash.digest(), spilled.hash) !== 0) {
+    throw new RefusedError(`result of call ${context.first}: its parts are of another run`);
   }
   return value;
 }

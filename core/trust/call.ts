@@ -9,6 +9,8 @@ import { bytes, fixed, list, recordType, text, u32, u64 } from "./record.ts";
 
 /** Messages in a page. */
 export const PAGE_MESSAGES = 64;
+/** Calls in a message at most: whoever has an outcome to store for each must not be made to store billions. */
+export const MESSAGE_CALLS = 100_000;
 
 /** One message: `count` calls (a chunk) from index `first` on. */
 export interface CallBody {
@@ -17,7 +19,7 @@ export interface CallBody {
   generation: number;
   /** 0, or in how many parts the sealed arguments lie in the object store. */
   parts: number;
-  /** The sealed argument lists; empty where they are in parts. */
+  /** The sealed argument lists; where they are in parts, the SHA-256 over these in order, 32 bytes. */
   sealed: Uint8Array;
 }
 
@@ -121,6 +123,8 @@ export class CallVerifier {
     }
     const call = callBody.decode(body);
     if (call.first !== index) throw new RefusedError(`${what}: the signed message is call ${call.first}`);
+    if (call.count < 1 || call.count > MESSAGE_CALLS) throw new RefusedError(`${what}: it claims ${call.count} calls`);
+    if (call.parts > 0 && call.sealed.length !== KEY_BYTES) throw new RefusedError(`${what}: its parts have no hash`);
     return { ...call, hash };
   }
 }

@@ -1,4 +1,5 @@
 /** What a tag's manifest holds for workers and for the submitter only, sealed under the tag key. */
+import { RefusedError } from "../errors.ts";
 import { KEY_BYTES } from "./keys.ts";
 import { type Field, fixed, list, recordType, text, u32, u64 } from "./record.ts";
 import { open, type SealContext, SealKind, seal } from "./seal.ts";
@@ -49,7 +50,10 @@ export function sealOptions(tagKey: Uint8Array, owner: Owner, options: TagOption
   return seal(tagKey, contextOf(owner), optionsRecord.encode(options));
 }
 
-/** @throws RefusedError where they were not sealed under this key for this tag */
+/** @throws RefusedError where they were not sealed under this key for this tag, or ask for nothing */
 export function openOptions(tagKey: Uint8Array, owner: Owner, sealed: Uint8Array): TagOptions {
-  return optionsRecord.decode(open(tagKey, contextOf(owner), sealed));
+  const options = optionsRecord.decode(open(tagKey, contextOf(owner), sealed));
+  // A call that takes no part of a worker would never be weighed against other users' calls.
+  if (options.cpus < 1) throw new RefusedError(`the options of ${owner.tag} ask for ${options.cpus} cpus`);
+  return options;
 }

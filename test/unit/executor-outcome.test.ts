@@ -19,10 +19,11 @@ test("an outcome comes back with all of its bookkeeping", () => {
 });
 
 test("what was not measured is not there, and a spilled value says where it is", () => {
-  const decoded = decodeOutcome(encodeOutcome({ startedMs: 1, durationMs: 0 }, { parts: 3, bytes: 1_500_000 }));
+  const spilled = { parts: 3, bytes: 1_500_000, hash: Buffer.alloc(32, 7) };
+  const decoded = decodeOutcome(encodeOutcome({ startedMs: 1, durationMs: 0 }, spilled));
   expect(decoded.meta).toEqual({ startedMs: 1, durationMs: 0 });
   expect(decoded.value).toHaveLength(0);
-  expect(decoded.spilled).toEqual({ parts: 3, bytes: 1_500_000 });
+  expect(decoded.spilled).toEqual(spilled);
 });
 
 test("any other bytes are a DecodeError", () => {

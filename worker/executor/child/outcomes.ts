@@ -6,7 +6,8 @@
  * noted in a file: should it take the process down, it alone is blamed, and the calls whose outcomes were held
  * are run again.
  */
-import { encodeOutcome, type OutcomeMeta } from "../../../core/outcome.ts";
+import { createHash } from "node:crypto";
+import { encodeOutcome, type OutcomeMeta, type SpilledValue } from "../../../core/outcome.ts";
 import { SEAL_OVERHEAD, type SealContext, seal } from "../../../core/trust/seal.ts";
 import { PART_BYTES } from "../job.ts";
 import type { JobFrame, OutcomeFrame } from "../protocol.ts";
@@ -53,10 +54,10 @@ export class OutcomeSender {
       callHash: job.callHash,
     };
     const fits = value.length + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
-    const parts = fits ? 0 : this.#sendParts(job, index, tag.tagKey, context, value);
-    const plaintext = encodeOutcome(meta, fits ? value : { parts, bytes: value.length });
+    const spilled = fits ? undefined : this.#sendParts(job, index, tag.tagKey, context, value);
+    const plaintext = encodeOutcome(meta, spilled ?? value);
     const sealed = seal(tag.tagKey, context, plaintext);
-    this.#held.push({ job: job.id, index, failed: failed ? 1 : 0, parts, sealed });
+    this.#held.push({ job: job.id, index, failed: failed ? 1 : 0, parts: spilled?.parts ?? 0, sealed });
     this.#heldBytes += sealed.length;
     this.#tinyCalls = meta.durationMs < TINY_MS ? this.#tinyCalls + 1 : 0;
     if (this.#tinyCalls < TINY_CALLS || this.#heldBytes >= HOLD_BYTES) this.flush();
@@ -72,15 +73,17 @@ export class OutcomeSender {
     this.#heldBytes = 0;
   }
 
-  #sendParts(job: JobFrame, index: number, tagKey: Uint8Array, context: SealContext, value: Uint8Array): number {
+  #sendParts(job: JobFrame, index: number, tagKey: Uint8Array, context: SealContext, value: Uint8Array): SpilledValue {
     this.flush();
     const parts = Math.ceil(value.length / PART_BYTES);
+    const hash = createHash("sha256");
     for (let part = 0; part < parts; part++) {
       const piece = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
       const last = part === parts - 1;
       const sealed = seal(tagKey, { ...context, kind: "result-part", part, last }, piece);
+      hash.update(sealed);
       send("resultPart", { job: job.id, index, part, sealed });
     }
-    return parts;
+    return { parts, bytes: value.length, hash: hash.digest() };
   }
 }

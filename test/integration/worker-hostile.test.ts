@@ -1,0 +1,139 @@
+/** A broker that swaps what lies in it, datacenters that help it, and users whose buckets are full. */
+import { dirname } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { streamOf, subjectOf } from "../../core/broker/names.ts";
+import { publish } from "../../core/broker/publish.ts";
+import { StreamReader } from "../../core/broker/read.ts";
+import { Tag, task } from "../../core/index.ts";
+import { openTag } from "../../core/tag/access.ts";
+import { packArguments } from "../../core/trust/arguments.ts";
+import { decodeOutcomeMessage } from "../../core/trust/outcome.ts";
+import { open, type SealContext, SealKind, seal } from "../../core/trust/seal.ts";
+import { encodeArguments } from "../../core/values/index.ts";
+import { Worker } from "../../worker/index.ts";
+import { collect } from "../support/collect.ts";
+import { Lab, type Person } from "../support/lab.ts";
+
+let lab: Lab;
+let ownerHome: string | undefined;
+beforeAll(async () => {
+  lab = await Lab.start();
+  ownerHome = process.env.HUMQ_HOME;
+});
+afterAll(async () => {
+  await lab?.[Symbol.asyncDispose]();
+});
+
+async function inHome<T>(home: string | undefined, action: () => Promise<T>): Promise<T> {
+  const before = process.env.HUMQ_HOME;
+  process.env.HUMQ_HOME = home;
+  try {
+    return await action();
+  } finally {
+    process.env.HUMQ_HOME = before;
+  }
+}
+
+/** Runs `action` as somebody with a home of their own. */
+const as = <T>(person: Person, action: () => Promise<T>) => inHome(dirname(dirname(person.instance.folder)), action);
+
+const startWorker = () => inHome(ownerHome, () => Worker.start({ slots: 1, unsafe: true }));
+
+/** Puts `parts` in the place of what lies on `subject`. */
+async function replace({ nc }: Person, stream: string, subject: string, parts: readonly Uint8Array[]): Promise<void> {
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  await manager.streams.purge(stream, { filter: subject });
+  for (const data of parts) await publish(nc, { subject, data });
+}
+
+async function stateOf(tag: Tag): Promise<[string, string][]> {
+  return (await collect(tag.errors())).map(({ state, error }) => [state, error.message]);
+}
+
+test("large arguments are signed as small ones are: those that a key holder sealed anew are refused", async () => {
+  const alice = await lab.join("alice");
+  const size = task(function size(text: string) {
+    return text.length;
+  });
+  await as(alice, async () => {
+    size("a".repeat(300_000));
+    using tag = await size.submit({ quiet: true });
+    const { manifest, tagKey, u } = await openTag(alice.session, tag.name);
+    const forged = packArguments([encodeArguments(["forged".repeat(50_000)])]);
+    const context: SealContext = { ...manifest, kind: SealKind.callPart, first: 0, count: 1, generation: 0, part: 0 };
+    const sealed = seal(tagKey, { ...context, last: true }, forged);
+    await replace(alice, streamOf.arguments(u), subjectOf.argumentPart(u, tag.name, "0"), [sealed]);
+    const worker = await startWorker();
+    try {
+      await tag.pull({ blocking: true, quiet: true });
+      expect(await stateOf(tag)).toEqual([["refused", expect.stringContaining("not the ones that were signed")]]);
+    } finally {
+      await worker.stop();
+    }
+  });
+});
+
+test("parts of one run's large result do not pass for another's", async () => {
+  const bob = await lab.join("bob");
+  const large = task(function large() {
+    return "b".repeat(400_000);
+  });
+  await as(bob, async () => {
+    large();
+    using tag = await large.submit({ quiet: true });
+    const worker = await startWorker();
+    const { manifest, tagKey, u } = await openTag(bob.session, tag.name);
+    const reader = await StreamReader.open(bob.nc);
+    const outcome = () => reader.next(streamOf.results(u), subjectOf.outcome(u, "result", "local", tag.name, 0));
+    await expect.poll(outcome, { timeout: 30_000 }).not.toBeNull();
+    await worker.stop();
+    const { callHash, partsId } = decodeOutcomeMessage((await outcome())!.data);
+    const subject = subjectOf.outputPart(u, "local", tag.name, partsId);
+    const stored = await collect(reader.all(streamOf.outputs(u), subject));
+    // What a second run of the same call would have left: sealed for the same place.
+    const context = { ...manifest, kind: SealKind.resultPart, first: 0, count: 1, generation: 0, callHash, part: 0 };
+    const place: SealContext = { ...context, last: true };
+    const other = Uint8Array.from(open(tagKey, place, stored[0]!.data));
+    other[other.length - 1]! ^= 1;
+    await replace(bob, streamOf.outputs(u), subject, [seal(tagKey, place, other)]);
+    expect(await tag.pull({ quiet: true })).toBe(1);
+    await replace(
+      bob,
+      streamOf.outputs(u),
+      subject,
+      stored.map(({ data }) => data),
+    );
+    using again = await Tag.fromQueue(tag.name, { instance: "lab" });
+    expect(await again.pull({ quiet: true })).toBe(0);
+  });
+});
+
+test("a user whose bucket is full holds up nobody else, and loses nothing", async () => {
+  const carol = await lab.join("carol", { quotaBytes: 4 * 2 ** 20 });
+  const dave = await lab.join("dave");
+  const worker = await startWorker();
+  try {
+    await as(carol, async () => {
+      const big = task(async function big() {
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return "c".repeat(200_000);
+      });
+      for (let i = 0; i < 12; i++) big();
+      using tag = await big.submit({ quiet: true });
+      await expect.poll(async () => (await tag.status()).succeeded, { timeout: 30_000 }).toBe(5);
+      await as(dave, async () => {
+        const quick = task(function quick(x: number) {
+          return x;
+        });
+        for (let i = 0; i < 5; i++) quick(i);
+        using other = await quick.submit({ quiet: true });
+        expect(await other.pull({ blocking: true, quiet: true })).toBe(0);
+      });
+      const { pending, running } = await tag.status();
+      expect(pending + running).toBe(7);
+    });
+  } finally {
+    await worker.stop();
+  }
+});
