@@ -1,7 +1,6 @@
-/** Fetching a tag's code once, checked against the signed manifest. */
-import { streamOf, subjectOf } from "../core/broker/names.ts";
+/** Tags' code, fetched once. */
 import type { StreamReader } from "../core/broker/read.ts";
-import { openCode } from "../core/trust/code.ts";
+import { fetchCode } from "../core/tag/code.ts";
 import type { RunnableTag } from "./tag.ts";
 
 /** Bytes of opened code that are kept. */
@@ -28,12 +27,7 @@ export class CodeCache {
       this.#codes.set(id, cached);
       return cached;
     }
-    const parts: Uint8Array[] = [];
-    for await (const stored of this.#reader.all(streamOf.functions(u), subjectOf.functionPart(u, name))) {
-      parts.push(stored.data);
-      if (parts.length === manifest.code.parts) break;
-    }
-    const code = openCode(options.codeKey, { rootKey: manifest.rootKey, user: manifest.user }, manifest.code, parts);
+    const code = await fetchCode(this.#reader, manifest, options.codeKey);
     this.#keep(id, code);
     return code;
   }

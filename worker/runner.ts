@@ -91,9 +91,15 @@ export class Runner {
     this.#pool = pool;
   }
 
-  /** Messages in hand. */
-  get held(): number {
-    return this.#held.size;
+  /** Slots that calls occupy, and how many tags have calls in hand. */
+  get activity(): { busy: number; tags: number } {
+    const tags = new Set<string>();
+    let busy = 0;
+    for (const { tag, running, ran } of this.#jobs) {
+      tags.add(tag.runnable.id);
+      if (running && !ran) busy += tag.runnable.options.cpus;
+    }
+    return { busy, tags: tags.size };
   }
 
   /** Tells the broker that all messages in hand are still being worked on. */

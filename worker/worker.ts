@@ -178,8 +178,9 @@ export class Worker {
       worker: this.name,
       datacenter: this.datacenter,
       slots: this.slots,
-      held: this.#runner.held,
+      ...this.#runner.activity,
       isolation: this.isolation,
+      unsafe: this.unsafe,
       version: VERSION,
       startedMs,
     }));

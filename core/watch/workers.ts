@@ -1,0 +1,62 @@
+/** Which workers there are, by the entries that they renew in the hub. */
+import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
+import { StreamReader } from "../broker/read.ts";
+import type { Session } from "../instance/session.ts";
+
+/** What a worker says of itself; readable by the broker's operator and by all users of the instance. */
+export interface WorkerEntry {
+  worker: string;
+  datacenter: string;
+  host: string;
+  /** Calls that it can run at the same time. */
+  slots: number;
+  /** Slots that calls occupy. */
+  busy: number;
+  /** Tags whose calls it has in hand, of all users. */
+  tags: number;
+  /** `bubblewrap`, or `none`: then it runs its own owner's calls only, unless `unsafe`. */
+  isolation: string;
+  unsafe: boolean;
+  version: string;
+  /** When it began, by its own clock, in milliseconds since 1970. */
+  startedMs: number;
+}
+
+/** Every worker writes its own entry, so each field may hold anything. */
+function parseEntry(subject: string, text: string): WorkerEntry | undefined {
+  let said: Record<string, unknown>;
+  try {
+    said = Object(JSON.parse(text)) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+  const string = (name: string) => (typeof said[name] === "string" ? said[name] : "unknown");
+  const count = (name: string) => (Number.isSafeInteger(said[name]) ? Math.max(0, said[name] as number) : 0);
+  // The broker lets a datacenter write under its own name only; what the entry itself says proves nothing.
+  const [, , datacenter = "", worker = ""] = subject.split(".");
+  return {
+    worker,
+    datacenter,
+    host: string("host"),
+    slots: count("slots"),
+    busy: count("busy"),
+    tags: count("tags"),
+    isolation: string("isolation"),
+    unsafe: said.unsafe === true,
+    version: string("version"),
+    startedMs: count("startedMs"),
+  };
+}
+
+/** All workers of the instance, by datacenter and name. One that vanished is listed for up to a minute more. */
+export async function listWorkers(session: Session): Promise<WorkerEntry[]> {
+  const reader = await StreamReader.open(session.nc, IMPORTED_API);
+  const workers: WorkerEntry[] = [];
+  for await (const stored of reader.all(HUB_STREAMS.workers, subjectOf.worker("*", "*"))) {
+    // Empty: it has left.
+    const entry = stored.data.length === 0 ? undefined : parseEntry(stored.subject, stored.string());
+    if (entry !== undefined) workers.push(entry);
+  }
+  const keyOf = ({ datacenter, worker }: WorkerEntry) => `${datacenter}.${worker}`;
+  return workers.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+}
