@@ -23,6 +23,10 @@ export interface OutcomeMeta {
   peakMemoryBytes?: number;
   /** Name of the worker that ran it. */
   worker?: string;
+  /** Runs that came to an end of their own, this one included; 0 where it never ran. */
+  attempts?: number;
+  /** Runs before this one whose worker vanished. */
+  losses?: number;
   /** Of an error: how the call ended. Default `failed`. */
   state?: ErrorState;
 }
@@ -48,6 +52,8 @@ const outcome = recordType<{
   durationUs: number;
   peakMemoryBytes: number;
   worker: string;
+  attempts: number;
+  losses: number;
   state: string;
   parts: number;
   bytes: number;
@@ -57,6 +63,8 @@ const outcome = recordType<{
   durationUs: u64,
   peakMemoryBytes: u64,
   worker: text,
+  attempts: u32,
+  losses: u32,
   state: text,
   parts: u32,
   bytes: u64,
@@ -77,6 +85,8 @@ export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValu
     durationUs: Math.max(0, Math.round(meta.durationMs * 1000)),
     peakMemoryBytes: meta.peakMemoryBytes ?? 0,
     worker: (meta.worker ?? "").toWellFormed(),
+    attempts: meta.attempts ?? 0,
+    losses: meta.losses ?? 0,
     state: meta.state ?? "",
     parts: inline ? 0 : value.parts,
     bytes: inline ? value.length : value.bytes,
@@ -86,7 +96,8 @@ export function encodeOutcome(meta: OutcomeMeta, value: Uint8Array | SpilledValu
 
 /** @throws DecodeError where the bytes are no outcome */
 export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
-  const { startedMs, durationUs, peakMemoryBytes, worker, state, parts, bytes, value } = outcome.decode(plaintext);
+  const { startedMs, durationUs, peakMemoryBytes, worker, attempts, losses, state, parts, bytes, value } =
+    outcome.decode(plaintext);
   if (parts > 0 && value.length !== KEY_BYTES) throw new DecodeError("an outcome has no proper hash of its parts");
   return {
     meta: {
@@ -94,6 +105,8 @@ export function decodeOutcome(plaintext: Uint8Array): DecodedOutcome {
       durationMs: durationUs / 1000,
       ...(peakMemoryBytes > 0 && { peakMemoryBytes }),
       ...(worker !== "" && { worker }),
+      ...(attempts > 0 && { attempts }),
+      ...(losses > 0 && { losses }),
       ...(isErrorState(state) && { state }),
     },
     value: parts > 0 ? NO_VALUE : value,

@@ -74,6 +74,8 @@ export async function openOutcome(
     ...(kind === "result" ? { value } : { error: value }),
     datacenter,
     ...(meta.worker === undefined ? {} : { worker: meta.worker }),
+    attempts: meta.attempts ?? 0,
+    losses: meta.losses ?? 0,
     startedMs: meta.startedMs,
     durationMs: meta.durationMs,
     ...(meta.peakMemoryBytes === undefined ? {} : { peakMemoryBytes: meta.peakMemoryBytes }),

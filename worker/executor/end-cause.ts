@@ -1,6 +1,7 @@
 /** Says why an executor ended. */
 import { constants } from "node:os";
 import type { EndCause } from "./job.ts";
+import { type Overrun, overrunMessage } from "./time-limit.ts";
 
 const STDERR_CHARACTERS = 2000;
 
@@ -29,13 +30,14 @@ const OUT_OF_MEMORY = /JavaScript heap out of memory|Allocation failed - .*out o
 
 /**
  * @param facts `asked`: the worker's reason where it killed it; `fault`: where its messages were nonsense; `ready`:
- * whether it ever was; `startError`: where there was no process at all. A sandbox reports a signal as exit code 128 + number.
+ * whether it ever was; `overrun`: the call that ran too long; `startError`: where there was no process at all. A sandbox reports a signal as exit code 128 + number.
  */
 export function endCause(facts: {
   exitCode: number | null;
   signal: string | null;
   stderr: string;
   ready: boolean;
+  overrun?: Overrun | undefined;
   asked?: string | undefined;
   fault?: string | undefined;
   startError?: Error | undefined;
@@ -45,6 +47,9 @@ export function endCause(facts: {
     facts.signal ?? (exitCode !== null && exitCode > 128 ? (signalNames.get(exitCode - 128) ?? null) : null);
   const how = signal !== null ? `was ended by signal ${signal}` : `exited with code ${exitCode}`;
   const base = { exitCode, signal, stderr };
+  if (facts.overrun !== undefined) {
+    return { ...base, kind: "time", message: overrunMessage(facts.overrun), ranMs: facts.overrun.ranMs };
+  }
   if (facts.asked !== undefined) return { ...base, kind: "killed", message: facts.asked };
   if (facts.fault !== undefined) return { ...base, kind: "protocol", message: facts.fault };
   if (facts.startError !== undefined) {

@@ -21,6 +21,7 @@ import { OutputRouter } from "./output-router.ts";
 import { readPosition } from "./position-file.ts";
 import { ProcessGroup, removeFolder } from "./process-group.ts";
 import type { Message, MessageBody } from "./protocol.ts";
+import { TimeLimit } from "./time-limit.ts";
 import { afterNextPoll, within } from "./timing.ts";
 
 export interface ExecutorOptions extends LaunchOptions {
@@ -50,6 +51,7 @@ export class Executor<J extends Job = Job> {
   readonly #table: JobTable<J>;
   readonly #output: OutputRouter<J>;
   readonly #channel: Channel;
+  readonly #limit: TimeLimit;
   readonly #codes = new Set<string>();
   readonly #tags = new Set<string>();
   #unsent: HeldJob<J>[] = [];
@@ -79,6 +81,9 @@ export class Executor<J extends Job = Job> {
     this.#launched = launch(options);
     this.#channel = new Channel(this.#launched, Math.max(inlineLimitBytes, PART_BYTES) + FRAME_SLACK_BYTES);
     this.#group = new ProcessGroup(this.#launched);
+    this.#limit = new TimeLimit(this.#group, () => {
+      this.#accepting = false;
+    });
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
     this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
     // A pipe that breaks is the end of the process, which `ended` reports.
@@ -222,6 +227,7 @@ export class Executor<J extends Job = Job> {
     void read.then(() => this.#killUnless(exited, CLOSED_GRACE_MS, "the executor's pipe to the worker was closed"));
     await exited;
     this.#accepting = false;
+    this.#limit.cancel();
     this.#group.finish();
     await within(Promise.all([read, printed]), LATE_OUTPUT_MS);
     for (const pipe of child.stdio) pipe?.destroy();
@@ -233,6 +239,7 @@ export class Executor<J extends Job = Job> {
       signal: child.signalCode,
       stderr: this.#output.lastLines,
       ready: this.#ready,
+      overrun: this.#limit.overrun,
       asked: this.#asked,
       fault: this.#fault,
       startError: this.#startError,
@@ -299,8 +306,12 @@ export class Executor<J extends Job = Job> {
     if (message.kind === "ready") {
       this.#ready = true;
       this.#onReady();
+    } else if (message.kind === "begun") {
+      const { job, index } = message.body;
+      this.#limit.begin(job, index, this.#table.get(job)?.job.timeLimitMs ?? 0);
     } else if (message.kind === "done") {
       for (const { job, index } of message.body.outcomes) {
+        this.#limit.end(job, index);
         const held = this.#table.get(job);
         if (held !== undefined) held.nextRead = index + 1;
       }
@@ -313,6 +324,7 @@ export class Executor<J extends Job = Job> {
   #settle(message: Message): void {
     switch (message.kind) {
       case "ready":
+      case "begun":
         return;
       case "done":
         for (const outcome of message.body.outcomes) this.#takeOutcome(outcome);
@@ -337,14 +349,25 @@ export class Executor<J extends Job = Job> {
     }
   }
 
-  #takeOutcome({ job, index, failed, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
+  #takeOutcome({ job, index, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
+    // Whatever it made of the time it was given to clean up: its time was over.
+    if (this.#limit.isOver(job, index)) {
+      this.#group.kill();
+      return;
+    }
     const held = this.#table.get(job);
     if (held === undefined || index !== held.next || held !== this.#table.head) {
       this.#fault ??= `the executor sent an outcome of call ${index}, which it was not running`;
       this.#group.kill();
       return;
     }
-    const outcome = { index, kind: failed === 1 ? "error" : "result", sealed, parts } as const;
+    const outcome = {
+      index,
+      kind: failed === 1 ? "error" : "result",
+      sealed,
+      parts,
+      permanent: permanent === 1,
+    } as const;
     held.outcomes.push(outcome);
     held.next = index + 1;
     this.#handlers.onOutcome?.(held.job, outcome);

@@ -26,7 +26,7 @@ export class HeldJob<J extends Job> {
 
   /** One past the index of its last call. */
   get end(): number {
-    return this.job.first + this.job.count;
+    return this.job.to ?? this.job.first + this.job.count;
   }
 
   finish(end: JobEnd): void {
@@ -42,6 +42,10 @@ export class HeldJob<J extends Job> {
       first,
       count,
       from: this.next,
+      to: this.end,
+      attempt: this.job.attempt ?? 1,
+      losses: this.job.losses ?? 0,
+      timed: (this.job.timeLimitMs ?? 0) > 0 ? 1 : 0,
       generation,
       callHash,
       parts: parts?.count ?? 0,

@@ -32,6 +32,14 @@ export interface Job {
   count: number;
   /** Index of the first call to run, default `first`: those before it have their outcome. */
   from?: number;
+  /** One past the index of the last call to run, default `first + count`. */
+  to?: number;
+  /** Which attempt it is, from 1 on; default 1. Noted in its outcomes. */
+  attempt?: number;
+  /** How many runs of it were lost before; default 0. Noted in its outcomes. */
+  losses?: number;
+  /** How long each of its calls may run, in milliseconds; default 0: no limit. */
+  timeLimitMs?: number;
   /** It took an executor down before, or may have: no other job waits in its executor. Default false. */
   alone?: boolean;
   generation: number;
@@ -51,20 +59,27 @@ export interface Outcome {
   index: number;
   kind: "result" | "error";
   sealed: Uint8Array;
+  /** Of an error: the call must not be tried again. Default false. */
+  permanent?: boolean;
   /** 0, or in how many parts (kind `result-part`) its value was sent before. */
   parts: number;
 }
 
 /** Why an executor ended. */
 export interface EndCause {
-  /** `killed` was asked for by the worker; `start`: it never was ready; `protocol`: it sent nonsense. */
-  kind: "exit" | "signal" | "memory" | "killed" | "start" | "protocol";
+  /**
+   * `killed` was asked for by the worker; `time`: a call ran over its time limit; `start`: it never was ready;
+   * `protocol`: it sent nonsense.
+   */
+  kind: "exit" | "signal" | "memory" | "killed" | "time" | "start" | "protocol";
   /** One sentence. */
   message: string;
   exitCode: number | null;
   signal: string | null;
   /** The last lines on its standard error, at most 2000 characters; may be empty. */
   stderr: string;
+  /** Of `time`: for how long the call ran, in milliseconds. */
+  ranMs?: number;
 }
 
 /** How a job ended. `outcomes` are those of its calls that came to one, in order. */

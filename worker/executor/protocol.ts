@@ -26,8 +26,14 @@ export interface JobFrame {
   tagId: string;
   first: number;
   count: number;
-  /** Index of the first call to run. */
+  /** Index of the first call to run, and one past that of the last. */
   from: number;
+  to: number;
+  /** Which attempt it is, and how many runs of it were lost before: for the outcome's bookkeeping. */
+  attempt: number;
+  losses: number;
+  /** 1 where the worker wants to hear of each call's beginning. */
+  timed: number;
   generation: number;
   callHash: Uint8Array;
   /** 0, or how many `part` messages bring the sealed arguments. */
@@ -41,6 +47,8 @@ export interface OutcomeFrame {
   index: number;
   /** 1 where it is an error. */
   failed: number;
+  /** 1 where the error says that it must not be tried again. */
+  permanent: number;
   parts: number;
   sealed: Uint8Array;
 }
@@ -51,13 +59,24 @@ const jobFields = struct<JobFrame>({
   first: u64,
   count: u32,
   from: u64,
+  to: u64,
+  attempt: u32,
+  losses: u32,
+  timed: u32,
   generation: u32,
   callHash: bytes,
   parts: u32,
   sealed: bytes,
 });
 
-const outcomeFields = struct<OutcomeFrame>({ job: u32, index: u64, failed: u32, parts: u32, sealed: bytes });
+const outcomeFields = struct<OutcomeFrame>({
+  job: u32,
+  index: u64,
+  failed: u32,
+  permanent: u32,
+  parts: u32,
+  sealed: bytes,
+});
 
 const define = <T extends object>(name: string, fields: Parameters<typeof recordType<T>>[1]) =>
   recordType<T>(`humq/executor-${name}/1`, fields);
@@ -94,6 +113,8 @@ const records = {
 
   /** From the executor: it is up. */
   ready: define<{ version: string }>("ready", { version: text }),
+  /** A call of a timed job begins. */
+  begun: define<{ job: number; index: number }>("begun", { job: u32, index: u64 }),
   done: define<{ outcomes: OutcomeFrame[] }>("done", { outcomes: list(outcomeFields) }),
   refused: define<{ job: number; reason: string }>("refused", { job: u32, reason: text }),
   resultPart: define<{ job: number; index: number; part: number; sealed: Uint8Array }>("result-part", {

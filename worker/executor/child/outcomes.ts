@@ -42,7 +42,15 @@ export class OutcomeSender {
   }
 
   /** Seals the outcome of call `index` and sends it, or holds it back for a moment. */
-  add(job: JobFrame, tag: KnownTag, index: number, failed: boolean, meta: OutcomeMeta, value: Uint8Array): void {
+  add(
+    job: JobFrame,
+    tag: KnownTag,
+    index: number,
+    ending: { failed: boolean; permanent: boolean },
+    meta: OutcomeMeta,
+    value: Uint8Array,
+  ): void {
+    const { failed, permanent } = ending;
     const context: SealContext = {
       rootKey: tag.rootKey,
       user: tag.user,
@@ -55,9 +63,16 @@ export class OutcomeSender {
     };
     const fits = value.length + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
     const spilled = fits ? undefined : this.#sendParts(job, index, tag.tagKey, context, value);
-    const plaintext = encodeOutcome(meta, spilled ?? value);
+    const plaintext = encodeOutcome({ ...meta, attempts: job.attempt, losses: job.losses }, spilled ?? value);
     const sealed = seal(tag.tagKey, context, plaintext);
-    this.#held.push({ job: job.id, index, failed: failed ? 1 : 0, parts: spilled?.parts ?? 0, sealed });
+    this.#held.push({
+      job: job.id,
+      index,
+      failed: failed ? 1 : 0,
+      permanent: permanent ? 1 : 0,
+      parts: spilled?.parts ?? 0,
+      sealed,
+    });
     this.#heldBytes += sealed.length;
     this.#tinyCalls = meta.durationMs < TINY_MS ? this.#tinyCalls + 1 : 0;
     if (this.#tinyCalls < TINY_CALLS || this.#heldBytes >= HOLD_BYTES) this.flush();

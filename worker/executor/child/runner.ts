@@ -8,6 +8,7 @@
  *   also where the call has ended, the executor starts no further call: what is left behind ends with it.
  * - Between two jobs the event loop turns, so a job that was withdrawn before the last one ended never starts.
  */
+import { isPermanent } from "../../../core/attempts.ts";
 import { RefusedError } from "../../../core/errors.ts";
 import { encodeResult } from "../../../core/values/index.ts";
 import { decodeArguments, openArguments } from "./arguments.ts";
@@ -105,6 +106,7 @@ export class Runner {
   }
 
   async #runCalls(job: QueuedJob, tag: KnownTag, plaintext: Uint8Array): Promise<void> {
+    this.#begin(job, job.from);
     const task = tag.loaded ?? (await tag.loading);
     if (task instanceof LoadFailure) return this.#failAll(job, tag, task.error);
     let lists: unknown[][];
@@ -113,23 +115,33 @@ export class Runner {
     } catch (error) {
       return this.#failAll(job, tag, error);
     }
-    for (let index = job.from; index < job.first + job.count && this.#retireReason === undefined; index++) {
+    for (let index = job.from; index < job.to && this.#retireReason === undefined; index++) {
       const args = lists[index - job.first]!;
+      this.#begin(job, index);
       if (this.#outcomes.holding) notePosition(job.id, index);
       this.#active = new ActiveCall(job.id, index);
       const settled = await this.#active.run(task, args);
       this.#cleanUp();
       this.#active = undefined;
       const { failed, value } = encodeSettled(settled, (error) => encodeThrown(error, task));
-      this.#outcomes.add(job, tag, index, failed, settled.meta, value);
+      const ending = { failed, permanent: settled.failed && isPermanent(settled.value) };
+      this.#outcomes.add(job, tag, index, ending, settled.meta, value);
     }
+  }
+
+  /** What came before is told first, so that whatever befalls this call befalls no other. */
+  #begin(job: QueuedJob, index: number): void {
+    if (job.timed === 0) return;
+    this.#outcomes.flush();
+    send("begun", { job: job.id, index });
   }
 
   #failAll(job: QueuedJob, tag: KnownTag, error: unknown): void {
     const value = encodeThrown(error, undefined);
     const meta = { startedMs: Date.now(), durationMs: 0 };
-    for (let index = job.from; index < job.first + job.count; index++) {
-      this.#outcomes.add(job, tag, index, true, meta, value);
+    for (let index = job.from; index < job.to; index++) {
+      // Code that does not load and arguments that do not decode are the same the next time.
+      this.#outcomes.add(job, tag, index, { failed: true, permanent: true }, meta, value);
     }
   }
 
