@@ -21,6 +21,8 @@ export class Feeder {
   readonly #finished: (tag: ActiveTag) => void;
   readonly #fairness = new Fairness();
   readonly #tags = new Map<string, ActiveTag>();
+  /** Users whose answer to a pull is awaited: nobody waits for another user's queue, which may never answer. */
+  readonly #pulling = new Set<string>();
   #stopped = false;
   #wake: () => void = () => undefined;
 
@@ -106,7 +108,12 @@ export class Feeder {
   #next(): ActiveTag | undefined {
     const now = performance.now();
     const ready = this.tags.filter(
-      (tag) => tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#hasRoom(tag.weight) && this.#served(tag),
+      (tag) =>
+        !this.#pulling.has(tag.runnable.u) &&
+        tag.restUntilMs <= now &&
+        tag.want(this.#slots) > 0 &&
+        this.#hasRoom(tag.weight) &&
+        this.#served(tag),
     );
     return this.#fairness.first(ready);
   }
@@ -154,21 +161,27 @@ export class Feeder {
     if (deliveries.length === 0) await this.#look(tag);
   }
 
+  async #pull(tag: ActiveTag): Promise<void> {
+    const { u } = tag.runnable;
+    this.#pulling.add(u);
+    try {
+      await this.#feed(tag);
+    } catch (error) {
+      if (this.#stopped) return;
+      this.#log.warn(`${tag.runnable.tag}: ${(error as Error).message}`);
+      tag.restUntilMs = performance.now() + BROKER_TROUBLE_MS;
+    } finally {
+      this.#pulling.delete(u);
+      this.#wake();
+    }
+  }
+
   /** Works until {@link stop}. */
   async run(): Promise<void> {
     while (!this.#stopped) {
       const tag = this.#next();
-      if (tag === undefined) {
-        await this.#rest();
-        continue;
-      }
-      try {
-        await this.#feed(tag);
-      } catch (error) {
-        if (this.#stopped) return;
-        this.#log.warn(`${tag.runnable.tag}: ${(error as Error).message}`);
-        tag.restUntilMs = performance.now() + BROKER_TROUBLE_MS;
-      }
+      if (tag === undefined) await this.#rest();
+      else void this.#pull(tag);
     }
   }
 

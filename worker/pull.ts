@@ -1,7 +1,7 @@
 /** Pulling messages from tags' consumers. Workers bind to consumers by name and never create one. */
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
-import { consumerOf, IMPORTED_API, indexOf, isAckOf, streamOf, subjectOf } from "../core/broker/names.ts";
+import { consumerOf, IMPORTED_API, indexOf, isAckOf, parseAck, streamOf, subjectOf } from "../core/broker/names.ts";
 import { BrokerError } from "../core/errors.ts";
 
 /** A call message in this worker's hands until it is acknowledged or handed back. */
@@ -9,12 +9,18 @@ export interface Delivery {
   /** By its subject; NaN where that names no call. */
   index: number;
   data: Uint8Array;
+  /** How often it was delivered, this time included. */
+  delivered: number;
+  /** Its place in the stream. */
+  sequence: number;
   /** Done: never deliver it again. */
   ack(): void;
-  /** Hand it back: deliver it to somebody else at once. */
-  release(): void;
+  /** Hand it back: deliver it to somebody else, at once or after so many milliseconds. */
+  release(delayMs?: number): void;
   /** Still at it: it stays with this worker. */
   keep(): void;
+  /** It may be somebody else's by now: it is neither kept nor handed back any more. */
+  abandon(): void;
 }
 
 /** A pull whose answer does not end within this has lost a message on the way; what came is used. */
@@ -31,12 +37,22 @@ const REQUEST_TIMEOUT_MS = 5_000;
 
 function delivery(nc: NatsConnection, message: Msg): Delivery {
   const reply = message.reply ?? "";
+  let abandoned = false;
   return {
+    ...parseAck(reply),
     index: indexOf(message.subject),
     data: message.data,
     ack: () => nc.publish(reply, "+ACK"),
-    release: () => nc.publish(reply, "-NAK"),
-    keep: () => nc.publish(reply, "+WPI"),
+    release: (delayMs) => {
+      const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
+      if (!abandoned) nc.publish(reply, body);
+    },
+    keep: () => {
+      if (!abandoned) nc.publish(reply, "+WPI");
+    },
+    abandon: () => {
+      abandoned = true;
+    },
   };
 }
 
@@ -71,7 +87,8 @@ interface Inbox {
 export class Puller {
   readonly #nc: NatsConnection;
   readonly #inboxes = new Map<string, Inbox>();
-  #pending: Pending | undefined;
+  /** By user. */
+  readonly #pending = new Map<string, Pending>();
 
   constructor(nc: NatsConnection) {
     this.#nc = nc;
@@ -95,7 +112,7 @@ export class Puller {
   }
 
   #receive(u: string, message: Msg): void {
-    const pending = this.#pending?.u === u ? this.#pending : undefined;
+    const pending = this.#pending.get(u);
     const status = message.headers?.code ?? 0;
     if (status !== 0) {
       if (status !== 100 && message.subject === pending?.inbox) pending.finish();
@@ -109,7 +126,7 @@ export class Puller {
   }
 
   /**
-   * Takes up to `batch` messages that are there now. One pull at a time.
+   * Takes up to `batch` messages that are there now. One pull at a time from a user's queues.
    * @param u short name of the user whose tag it is
    * @param limited whether the tag limits how many of its calls run at once
    */
@@ -125,11 +142,11 @@ export class Puller {
         deliveries: [],
         finish: () => {
           clearTimeout(timer);
-          this.#pending = undefined;
+          this.#pending.delete(u);
           resolve(pending.deliveries);
         },
       };
-      this.#pending = pending;
+      this.#pending.set(u, pending);
       const subject = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.${consumerOf(tag)}`;
       const request = { batch, no_wait: true, ...(limited ? { expires: nanos(LIMITED_EXPIRES_MS) } : {}) };
       this.#nc.publish(subject, JSON.stringify(request), { reply: pending.inbox });
@@ -158,6 +175,6 @@ export class Puller {
 
   close(): void {
     for (const { subscription } of this.#inboxes.values()) subscription.unsubscribe();
-    this.#pending?.finish();
+    for (const pending of [...this.#pending.values()]) pending.finish();
   }
 }

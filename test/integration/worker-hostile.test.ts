@@ -109,6 +109,43 @@ test("parts of one run's large result do not pass for another's", async () => {
   });
 });
 
+test("a user whose queues do not answer holds up nobody else", async () => {
+  const mallory = await lab.join("mallory");
+  const erin = await lab.join("erin");
+  const echo = task(function echo(x: number) {
+    return x;
+  });
+  const stream = streamOf.calls(mallory.u);
+  await as(mallory, async () => {
+    const manager = await jetstreamManager(mallory.nc, { checkAPI: false });
+    for (let i = 0; i < 3; i++) {
+      for (let x = 0; x < 5; x++) echo(x);
+      using tag = await echo.submit({ quiet: true });
+      // A limit that the manifest does not tell of, and a call that nobody gives back: the server keeps pulls until then.
+      const { config } = await manager.consumers.info(stream, tag.name);
+      await manager.consumers.delete(stream, tag.name);
+      await manager.consumers.add(stream, { ...config, max_ack_pending: 1, ack_wait: 3600e9 });
+      mallory.nc.subscribe("_INBOX.keeps.it");
+      mallory.nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${tag.name}`, '{"batch":1}', {
+        reply: "_INBOX.keeps.it",
+      });
+      const taken = async () => (await manager.consumers.info(stream, tag.name)).num_ack_pending;
+      await expect.poll(taken).toBe(1);
+    }
+  });
+  const worker = await startWorker();
+  try {
+    await as(erin, async () => {
+      for (let x = 0; x < 500; x++) echo(x);
+      using tag = await echo.submit({ quiet: true });
+      expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+    });
+  } finally {
+    await worker.stop();
+  }
+  // With every worker's loop waiting for each of these queues in turn it takes over a minute.
+}, 30_000);
+
 test("a user whose bucket is full holds up nobody else, and loses nothing", async () => {
   const carol = await lab.join("carol", { quotaBytes: 4 * 2 ** 20 });
   const dave = await lab.join("dave");
