@@ -119,6 +119,30 @@ describe.skipIf(detected.isolation !== "bubblewrap")("user code in bubblewrap", 
     });
   });
 
+  test("writes to no file of the kernel, also where the worker is root", async () => {
+    const { value } = await run(async () => {
+      const { accessSync, constants, readdirSync, readFileSync, writeFileSync } = await import("node:fs");
+      const open: string[] = [];
+      for (const path of readdirSync("/proc/sys", { recursive: true }).map((name) => `/proc/sys/${name}`)) {
+        try {
+          accessSync(path, constants.W_OK);
+          open.push(path);
+        } catch {
+          // As it should be.
+        }
+      }
+      try {
+        const pattern = "/proc/sys/kernel/core_pattern";
+        writeFileSync(pattern, readFileSync(pattern));
+        open.push(`written: ${pattern}`);
+      } catch {
+        // As it should be.
+      }
+      return open;
+    }, []);
+    expect(value).toEqual([]);
+  });
+
   test("files in /tmp and /dev/shm are gone with the call", async () => {
     const submitter = await Submitter.of(async () => {
       const fs = await import("node:fs");

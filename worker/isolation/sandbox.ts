@@ -80,6 +80,9 @@ export function sandboxed(options: SandboxOptions): {
       "/dev/shm",
     ],
     ...(options.writable ?? []).flatMap(({ from, to }) => ["--bind", from, to]),
+    // A worker that is root stays root for files of the kernel, which ask for no capability: /proc/sys/kernel/core_pattern
+    // names a program that is run as root outside of every sandbox.
+    ...["--remount-ro", "/proc"],
     // What is left of / and /dev would be writable for the executor's whole life: calls must find it as it was.
     ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SANDBOX_WORK],
     ...(options.infoFd === undefined ? [] : ["--info-fd", String(options.infoFd)]),
