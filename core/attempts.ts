@@ -18,17 +18,6 @@ export function pauseMs(attempt: number, random: number = Math.random()): number
   return Math.round(pause * (1 + JITTER * (2 * random - 1)));
 }
 
-/**
- * Throw it (or any error whose `name` is "PermanentError") in a task where trying again is of no use: the call ends
- * `failed` at once, whatever its `attempts`.
- */
-export class PermanentError extends Error {
-  constructor(message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.name = "PermanentError";
-  }
-}
-
 /** By name: the class in captured code is a copy of the one here. */
 export function isPermanent(error: unknown): boolean {
   try {

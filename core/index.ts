@@ -15,6 +15,7 @@ export { type GrantOptions, grantAccess, listGrants } from "./instance/grant.ts"
 export { Instance, listInstances } from "./instance/home.ts";
 export { type RequestOptions, requestAccess } from "./instance/join.ts";
 export type { SubmitOptions } from "./options.ts";
+export { PermanentError } from "./permanent.ts";
 export type { ListedTag } from "./tag/list.ts";
 export type { LogText } from "./tag/log.ts";
 export type { PullOptions } from "./tag/pull.ts";

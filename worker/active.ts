@@ -14,6 +14,8 @@ export class ActiveTag {
   held = 0;
   /** Messages that have run here and wait for their outcomes to be stored. */
   storing = 0;
+  /** Messages among them whose worker vanished before. */
+  suspects = 0;
   /** How long a message occupies a slot, in milliseconds; undefined before the first has ended. */
   averageMs: number | undefined;
   /** No pull before this, on the clock of `performance.now()`. */
@@ -38,7 +40,8 @@ export class ActiveTag {
     const { cpus } = this.runnable.options;
     const running = Math.floor(slots / cpus);
     // What is held ahead counts against the tag's limit, so a limited tag is not held ahead at all.
-    if (this.limited || cpus > 1 || this.averageMs === undefined) return running;
+    // Nor is what may end this worker: whatever is held beside it would be lost with it.
+    if (this.limited || this.suspects > 0 || cpus > 1 || this.averageMs === undefined) return running;
     const ahead = Math.ceil((running * AHEAD_MS) / Math.max(this.averageMs, 0.01));
     return Math.min(HOLD_MOST, Math.max(running, ahead));
   }

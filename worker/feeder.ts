@@ -151,10 +151,6 @@ export class Feeder {
     const want = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
     const deliveries = await this.#puller.pull(u, name, want, tag.limited);
     for (const delivery of deliveries) {
-      if (this.#stopped) {
-        delivery.release();
-        continue;
-      }
       tag.held++;
       this.#take(tag, delivery);
     }

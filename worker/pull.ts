@@ -1,7 +1,7 @@
 /** Pulling messages from tags' consumers. Workers bind to consumers by name and never create one. */
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
-import { consumerOf, IMPORTED_API, indexOf, isAckOf, streamOf, subjectOf } from "../core/broker/names.ts";
+import { consumerOf, IMPORTED_API, indexOf, isAckOf, parseAck, streamOf, subjectOf } from "../core/broker/names.ts";
 import { BrokerError } from "../core/errors.ts";
 
 /** A call message in this worker's hands until it is acknowledged or handed back. */
@@ -9,12 +9,18 @@ export interface Delivery {
   /** By its subject; NaN where that names no call. */
   index: number;
   data: Uint8Array;
+  /** How often it was delivered, this time included. */
+  delivered: number;
+  /** Its place in the stream. */
+  sequence: number;
   /** Done: never deliver it again. */
   ack(): void;
-  /** Hand it back: deliver it to somebody else at once. */
-  release(): void;
+  /** Hand it back: deliver it to somebody else, at once or after so many milliseconds. */
+  release(delayMs?: number): void;
   /** Still at it: it stays with this worker. */
   keep(): void;
+  /** It may be somebody else's by now: it is neither kept nor handed back any more. */
+  abandon(): void;
 }
 
 /** A pull whose answer does not end within this has lost a message on the way; what came is used. */
@@ -31,12 +37,22 @@ const REQUEST_TIMEOUT_MS = 5_000;
 
 function delivery(nc: NatsConnection, message: Msg): Delivery {
   const reply = message.reply ?? "";
+  let abandoned = false;
   return {
+    ...parseAck(reply),
     index: indexOf(message.subject),
     data: message.data,
     ack: () => nc.publish(reply, "+ACK"),
-    release: () => nc.publish(reply, "-NAK"),
-    keep: () => nc.publish(reply, "+WPI"),
+    release: (delayMs) => {
+      const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
+      if (!abandoned) nc.publish(reply, body);
+    },
+    keep: () => {
+      if (!abandoned) nc.publish(reply, "+WPI");
+    },
+    abandon: () => {
+      abandoned = true;
+    },
   };
 }
 

@@ -1,11 +1,12 @@
 /** From a pulled message to stored outcomes: check, run, store, and only then acknowledge. */
 import { createHash, randomBytes } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { pauseMs } from "../core/attempts.ts";
 import { Lanes } from "../core/broker/lanes.ts";
 import { streamOf, subjectOf } from "../core/broker/names.ts";
 import { ApiError, publish } from "../core/broker/publish.ts";
 import type { StreamReader } from "../core/broker/read.ts";
-import { BrokerError, DecodeError, HumqError, RefusedError } from "../core/errors.ts";
+import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
 import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
 import type { VerifiedCall } from "../core/trust/call.ts";
 import { leafHash } from "../core/trust/merkle.ts";
@@ -13,8 +14,10 @@ import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
 import { SealKind, seal } from "../core/trust/seal.ts";
 import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
-import type { EndCause, Job, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
+import { CallFailed, CallLost, CallRefused, crashError } from "./call-errors.ts";
+import type { Job, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
+import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
 import { OutcomeWriter } from "./outcomes.ts";
 import type { Delivery } from "./pull.ts";
@@ -31,6 +34,11 @@ const SETTLE_MS = 5_000;
 /** A message on its way through an executor. */
 export interface CallJob extends Job {
   tag: ActiveTag;
+  /** Which of its calls are still to be run. */
+  remaining: Remaining;
+  losses: number;
+  /** It may be another worker's by now: nothing more of it is begun here. */
+  abandoned: boolean;
   /** Writes of outcomes that are under way. */
   writes: Promise<void>[];
   /** Large results under way, by index: how their parts are named and sent. */
@@ -56,25 +64,18 @@ export interface RunnerOptions {
   setupOf(tag: ActiveTag): Promise<TagSetup>;
   /** A message needs no executor any more; its outcomes may still have to be stored. */
   onRan(tag: ActiveTag, tookMs: number): void;
+  /** A message is to come again after so many milliseconds. */
+  onDelayed(tag: ActiveTag, delayMs: number): void;
   /** A message that has run has left this worker's hands, whichever way. */
   onEnded(tag: ActiveTag): void;
 }
 
-/** Why a call has no outcome of its own making, for its submitter. */
-class CallRefused extends HumqError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("call-refused", message, options);
-  }
-}
-
-class CallFailed extends HumqError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("call-failed", message, options);
-  }
-}
+/** What is to be done with a message: all of its outcomes are stored, or it goes back, now or after a pause. */
+type Ending = "stored" | "returned" | "again";
 
 export class Runner {
   readonly #options: RunnerOptions;
+  readonly #history: History;
   readonly #writers = new Map<string, OutcomeWriter>();
   readonly #held = new Map<Delivery, Promise<void>>();
   readonly #jobs = new Set<CallJob>();
@@ -84,6 +85,8 @@ export class Runner {
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    const { nc, reader, datacenter, worker } = options;
+    this.#history = new History(nc, reader, datacenter, worker);
   }
 
   /** The pool tells the runner of its jobs, so it is made after it. */
@@ -100,6 +103,11 @@ export class Runner {
       if (running && !ran) busy += tag.runnable.options.cpus;
     }
     return { busy, tags: tags.size };
+  }
+
+  /** Whether it has nothing in hand. */
+  get idle(): boolean {
+    return this.#held.size === 0;
   }
 
   /** Tells the broker that all messages in hand are still being worked on. */
@@ -131,13 +139,15 @@ export class Runner {
       const call = tag.runnable.verifier.open(delivery.data, delivery.index);
       job = this.#jobOf(tag, call);
       this.#jobs.add(job);
-      if (await this.#work(job)) delivery.ack();
-      else delivery.release();
+      const ending = await this.#work(job, delivery);
+      if (ending === "stored") delivery.ack();
+      else if (!job.abandoned) await this.#handBack(job, delivery, ending);
     } catch (error) {
       await this.#refuse(tag, delivery, error);
     } finally {
       this.#held.delete(delivery);
       if (job !== undefined) this.#jobs.delete(job);
+      if (job?.alone === true) tag.suspects--;
       if (job?.ran !== true) this.#options.onRan(tag, job?.tookMs ?? 0);
       this.#options.onEnded(tag);
     }
@@ -170,6 +180,10 @@ export class Runner {
       tag,
       writes: [],
       spills: new Map(),
+      remaining: new Remaining([{ from: first, to: first + count, attempts: 0 }]),
+      losses: 0,
+      timeLimitMs: tag.runnable.options.timeLimitMs,
+      abandoned: false,
       running: false,
       ran: false,
       unsent: false,
@@ -178,37 +192,74 @@ export class Runner {
     };
   }
 
-  /** @returns whether every call has its outcome stored; false where the message is to be handed back */
-  async #work(job: CallJob): Promise<boolean> {
+  /** What went before is on record before the message is anybody's again. */
+  async #handBack(job: CallJob, delivery: Delivery, ending: "returned" | "again"): Promise<void> {
+    try {
+      await this.#history.write(job, delivery, { losses: job.losses, open: job.remaining.all });
+    } catch (error) {
+      // It counts as a loss then.
+      this.#options.log.warn(`no note of call ${job.first} of ${job.tag.runnable.tag}: ${(error as Error).message}`);
+    }
+    if (ending === "returned") return delivery.release();
+    const delayMs = pauseMs(job.remaining.attempts);
+    delivery.release(delayMs);
+    this.#options.onDelayed(job.tag, delayMs);
+  }
+
+  async #recall(job: CallJob, delivery: Delivery): Promise<void> {
+    if (delivery.delivered === 1) return;
+    const { losses, open } = await this.#history.read(job, delivery);
+    job.remaining = new Remaining(open);
+    job.losses = losses;
+    // Only what may have ended its worker is under suspicion, and nothing else beside it.
+    job.alone = losses > 0;
+    if (job.alone) job.tag.suspects++;
+  }
+
+  async #work(job: CallJob, delivery: Delivery): Promise<Ending> {
     const pool = this.#pool;
-    if (pool === undefined) return false;
+    if (pool === undefined) return "returned";
+    try {
+      await this.#recall(job, delivery);
+    } catch (error) {
+      this.#options.log.warn(`what became of call ${job.first} before is not known now: ${(error as Error).message}`);
+      this.#rest(job);
+      delivery.abandon();
+      job.abandoned = true;
+      return "returned";
+    }
+    if (job.losses >= MAX_LOSSES) return this.#giveUp(job, new CallLost(job.losses), "lost");
     try {
       const setup = await Promise.race([this.#options.setupOf(job.tag), this.#stopped.promise]);
-      if (setup === undefined || this.#stopping) return false;
+      if (setup === undefined || this.#stopping) return "returned";
       pool.addTag(setup);
     } catch (error) {
-      if (this.#stopping) return false;
-      if (!isCallsError(error)) {
-        this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
-        this.#rest(job);
-        return false;
-      }
-      this.#storeErrors(job, job.first, error, error instanceof RefusedError ? "refused" : "failed");
-      await this.#stored(job);
-      return true;
+      if (this.#stopping) return "returned";
+      if (isCallsError(error)) return this.#giveUp(job, error, error instanceof RefusedError ? "refused" : "failed");
+      this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
+      this.#rest(job);
+      return "returned";
     }
-    for (;;) {
+    for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
+      if (job.abandoned) return "returned";
+      job.from = now.from;
+      job.to = now.to;
+      job.attempt = now.attempts + 1;
       job.running = false;
       job.startedMs = performance.now();
       const end = await pool.run(job);
       job.tookMs += performance.now() - job.startedMs;
-      const next = this.#settle(job, end);
-      if (next === "returned") return false;
-      if (next === "ended") break;
-      job.from = next;
+      if (!this.#settle(job, end)) return "returned";
     }
     await this.#stored(job);
-    return true;
+    return job.remaining.tryAgain ? "again" : "stored";
+  }
+
+  /** None of its calls is run any more. */
+  async #giveUp(job: CallJob, error: unknown, state: ErrorState): Promise<Ending> {
+    for (const { from, to } of job.remaining.all) this.#storeErrors(job, from, to, error, state);
+    await this.#stored(job);
+    return "stored";
   }
 
   /** Gives its place to others, who need not wait for it: a user's full bucket is nobody else's affair. */
@@ -223,37 +274,26 @@ export class Runner {
     job.tag.restUntilMs = performance.now() + TRY_AGAIN_MS;
   }
 
-  /** Stores what a job's end says beyond its outcomes; a number: the call to go on from. */
-  #settle(job: CallJob, end: JobEnd): "ended" | "returned" | number {
+  /** Stores what a job's end says beyond its outcomes. @returns false where the message is to be handed back */
+  #settle(job: CallJob, end: JobEnd): boolean {
     const { state } = end;
+    const { from = job.first, to = job.first + job.count } = job;
     switch (state) {
       case "done":
-        return "ended";
+        return true;
       case "refused":
-        this.#storeErrors(job, job.first, new CallRefused(end.reason), "refused");
-        return "ended";
+        this.#storeErrors(job, from, to, new CallRefused(end.reason), "refused");
+        return true;
       case "crashed":
-        // An executor that ended because the worker stops says nothing about the call.
-        if (this.#stopping) return "returned";
-        if (job.unsent) {
-          this.#rest(job);
-          return "returned";
-        }
-        void this.#storeError(job, end.index, new CallFailed(crashMessage(end.cause)), "failed");
-        return end.index + 1 < job.first + job.count ? end.index + 1 : "ended";
+        return this.#settleCrash(job, end);
       case "returned":
-        if (this.#stopping || end.error === undefined) return "returned";
+        if (this.#stopping || end.error === undefined) return false;
         if (end.error instanceof BrokerError) {
           this.#rest(job);
-          return "returned";
+          return false;
         }
-        this.#storeErrors(
-          job,
-          job.from ?? job.first,
-          end.error,
-          end.error instanceof RefusedError ? "refused" : "failed",
-        );
-        return "ended";
+        this.#storeErrors(job, from, to, end.error, end.error instanceof RefusedError ? "refused" : "failed");
+        return true;
       default: {
         const never: never = state;
         throw new Error(`a job ended ${String(never)}`);
@@ -261,15 +301,38 @@ export class Runner {
     }
   }
 
-  #storeErrors(job: CallJob, from: number, error: unknown, state: ErrorState): void {
-    for (let index = from; index < job.first + job.count; index++) void this.#storeError(job, index, error, state);
+  #settleCrash(job: CallJob, { index, cause }: Extract<JobEnd, { state: "crashed" }>): boolean {
+    const overTime = cause.kind === "time";
+    // An executor that ended because the worker stops says nothing about the call.
+    if (!overTime && (this.#stopping || job.abandoned)) return false;
+    if (job.unsent) {
+      this.#rest(job);
+      return false;
+    }
+    const again = !overTime && this.#mayTryAgain(job);
+    job.remaining.ended(index, again);
+    if (!again) void this.#storeError(job, index, crashError(cause), overTime ? "killed" : "failed", cause.ranMs);
+    return true;
   }
 
-  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState): Promise<void> {
+  #mayTryAgain(job: CallJob): boolean {
+    return (job.attempt ?? 1) < job.tag.runnable.options.attempts;
+  }
+
+  #storeErrors(job: CallJob, from: number, to: number, error: unknown, state: ErrorState): void {
+    for (let index = from; index < to; index++) {
+      job.remaining.ended(index, false);
+      void this.#storeError(job, index, error, state);
+    }
+  }
+
+  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState, ranMs = 0): Promise<void> {
     const { runnable } = job.tag;
     const { rootKey, user, tag } = runnable.manifest;
-    const { generation, callHash } = job;
-    const meta = { startedMs: Date.now(), durationMs: 0, worker: this.#options.worker, state };
+    const { generation, callHash, attempt, losses } = job;
+    const worker = this.#options.worker;
+    const attempts = attempt ?? 0;
+    const meta = { startedMs: Date.now() - ranMs, durationMs: ranMs, worker, attempts, losses, state };
     const plaintext = encodeOutcome(meta, encodeError(error));
     const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
     return this.#store(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
@@ -305,7 +368,11 @@ export class Runner {
 
   /** For the pool: a call came to its outcome. */
   onOutcome(job: CallJob, outcome: Outcome): void {
-    void this.#store(job, outcome);
+    const { index, kind, permanent } = outcome;
+    const again = kind === "error" && permanent !== true && this.#mayTryAgain(job);
+    job.remaining.ended(index, again);
+    if (again) job.spills.delete(index);
+    else void this.#store(job, outcome);
   }
 
   /** For the pool: a part of a large result. Resolves when the next may come. */
@@ -350,6 +417,19 @@ export class Runner {
     delivery.ack();
   }
 
+  /**
+   * This process did not run for so long that its calls may be other workers' by now: begins none of them, and hands
+   * none back. What runs goes on; its outcome counts if it is the first.
+   */
+  abandonUnstarted(): void {
+    for (const delivery of this.#held.keys()) delivery.abandon();
+    for (const job of this.#jobs) {
+      if (job.running || job.ran) continue;
+      job.abandoned = true;
+      this.#pool?.kill(job, "it may be another worker's by now");
+    }
+  }
+
   /** Hands back at once what has not been started, and lets what runs go on for so long. */
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
@@ -376,9 +456,4 @@ export class Runner {
   close(): void {
     for (const writer of this.#writers.values()) writer.close();
   }
-}
-
-function crashMessage(cause: EndCause): string {
-  const said = cause.stderr.trim();
-  return said === "" ? cause.message : `${cause.message}. The last it wrote to stderr:\n${said}`;
 }

@@ -170,6 +170,9 @@ export class Worker {
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
       onEnded: (tag) => this.#feeder.ended(tag),
+      onDelayed: (tag, delayMs) => {
+        setTimeout(() => this.#feeder.rouse(tag.runnable.id), delayMs).unref();
+      },
     });
     this.#runner.use(pool);
     this.#keeper = setInterval(() => this.#runner.keepAll(), KEEP_MS);

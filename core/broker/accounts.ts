@@ -57,6 +57,8 @@ function userOffers(user: string, dc: string): Offer[] {
     api(`DIRECT.GET.${streamOf.tags(u)}`, true),
     api(`DIRECT.GET.${streamOf.functions(u)}`, true),
     api(`DIRECT.GET.${streamOf.arguments(u)}`, true),
+    // Run records are sealed under their tag's key; a tag's datacenters read each other's.
+    api(`DIRECT.GET.${streamOf.results(u)}.${subjectOf.anyRun(u)}`),
     { kind: "service", subject: `$KV.humq_results_${u}.*.${dc}.>` },
     { kind: "service", subject: `$O.humq_outputs_${u}.C.${dc}.>` },
     { kind: "service", subject: subjectOf.log(u, "*", "*") },
@@ -184,6 +186,7 @@ function workerPermissions(datacenter: string): Partial<jwt.User> {
         `${IMPORTED_API}.CONSUMER.INFO.*.*`,
         `${IMPORTED_API}.CONSUMER.MSG.NEXT.*.*`,
         `${IMPORTED_API}.DIRECT.GET.*`,
+        `${IMPORTED_API}.DIRECT.GET.*.$KV.*.run.>`,
         "$JS.ACK.>",
         `$KV.*.*.${datacenter}.>`,
         `$O.*.C.${datacenter}.>`,

@@ -28,6 +28,11 @@ export const subjectOf = {
   anyClose: () => "$KV.*.close.*",
   outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>
     `$KV.humq_results_${u}.${kind}.${dc}.${tag}.${index}`,
+  /** What became of one delivery of a call message; `delivery` as {@link deliveryName} spells it. */
+  run: (u: string, dc: string, tag: string, index: number, delivery: string) =>
+    `$KV.humq_results_${u}.run.${dc}.${tag}.${index}.${delivery}`,
+  /** Run records that datacenters may read, by direct get of one at a time. */
+  anyRun: (u: string) => `$KV.humq_results_${u}.run.>`,
   log: (u: string, tag: string, index: number | "*") => `humq.log.${u}.${tag}.${index}`,
   functionPart: (u: string, name: string) => `$O.humq_functions_${u}.C.${name}`,
   functionMeta: (u: string, name: string) => `$O.humq_functions_${u}.M.${metaName(name)}`,
@@ -55,6 +60,20 @@ export function consumerOf(tag: string): string {
  */
 export function isAckOf(reply: string, u: string, tag: string): boolean {
   return reply.startsWith(`$JS.ACK.${streamOf.calls(u)}.${consumerOf(tag)}.`);
+}
+
+/**
+ * What the server says of a delivery in its reply subject (ADR-15, version 1): how often the message was delivered,
+ * this one included, and its place in the stream. `reply` is one that {@link isAckOf} accepts.
+ */
+export function parseAck(reply: string): { delivered: number; sequence: number } {
+  const [, , , , delivered = "", sequence = ""] = reply.split(".");
+  return { delivered: Math.max(1, toIndex(delivered) || 1), sequence: toIndex(sequence) || 0 };
+}
+
+/** Names a delivery among all of a call: a call that is sent anew (a retry) has another place in the stream. */
+export function deliveryName(sequence: number, delivered: number): string {
+  return `${sequence}-${delivered}`;
 }
 
 /** An index has one spelling, so that no call is found under two subjects; anything else is NaN. */

@@ -19,6 +19,8 @@ export interface CodeOrigin {
 
 /** The folder of humq's own code; instances of its classes are connections and the like. */
 const CORE = fileURLToPath(new URL("../../", import.meta.url));
+/** What tasks may use of it travels as code, like the user's own. */
+const TRAVELS = /^permanent\.[jt]s$/;
 
 /** Functions of one capture are asked for again and again; the answer holds for that capture only. */
 export class Origins {
@@ -44,11 +46,14 @@ function findOrigin(fn: object): Origin {
     if (live) return { kind: "internal" };
     return { kind: inspectorSession().inspect(fn).slots.has("[[TargetFunction]]") ? "bound" : "native" };
   }
-  if (script.path?.startsWith(CORE)) return { kind: "humq" };
+  const ours = script.path?.startsWith(CORE) === true ? script.path.slice(CORE.length) : undefined;
+  if (ours !== undefined && !TRAVELS.test(ours)) return { kind: "humq" };
   const syntax = script.functionAt(live.line, live.column);
   if (!syntax) return { kind: "native" };
   const folder = script.packageFolder;
-  return folder === null ? { kind: "user", live, script, syntax } : { kind: "package", live, script, syntax, folder };
+  return folder === null || ours !== undefined
+    ? { kind: "user", live, script, syntax }
+    : { kind: "package", live, script, syntax, folder };
 }
 
 /** The name of the package in a folder `.../node_modules/name`. */

@@ -1,0 +1,70 @@
+/** Workers that vanish: a call that is lost too often is not run again, hand-backs do not count. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Tag, task } from "../../core/index.ts";
+import { collect } from "../support/collect.ts";
+import { startInstance, type TestInstance } from "../support/embedded.ts";
+import { until } from "../support/until.ts";
+import { WorkerProcess } from "../support/worker-process.ts";
+
+let instance: TestInstance;
+beforeAll(async () => {
+  instance = await startInstance({ worker: false });
+});
+afterAll(() => instance?.stop());
+
+const startWorker = () => WorkerProcess.start(instance.env, ["--datacenter", "local", "--slots", "1"]);
+
+async function runs(tag: Tag): Promise<number> {
+  const text = (await tag.log(0)).map((piece) => piece.text).join("");
+  return text.split("begun\n").length - 1;
+}
+
+const sleepsBefore = async (time: number): Promise<string> => {
+  console.log("begun");
+  if (Date.now() < time) await new Promise((resolve) => setTimeout(resolve, 120_000));
+  return "ended";
+};
+
+test("a call whose worker vanishes five times is lost, and says so", { timeout: 180_000 }, async () => {
+  const work = task(sleepsBefore);
+  work(Number.MAX_SAFE_INTEGER);
+  using tag = await work.submit();
+  for (let times = 1; times <= 5; times++) {
+    const worker = await startWorker();
+    await until(
+      `run ${times}`,
+      () => runs(tag),
+      (seen) => seen === times,
+    );
+    await worker.stop("SIGKILL");
+  }
+  await using _last = await startWorker();
+  expect(await tag.pull({ blocking: true })).toBe(0);
+  const [error] = await collect(tag.errors());
+  expect(error).toMatchObject({ index: 0, state: "lost" });
+  expect(error!.error.message).toMatch(/^its worker vanished 5 times while it had this call/);
+  expect(await runs(tag)).toBe(5);
+});
+
+test("a worker that stops in order is no loss, however often", { timeout: 180_000 }, async () => {
+  const work = task(sleepsBefore);
+  const later = Date.now() + 1_000_000;
+  work(later);
+  using tag = await work.submit();
+  for (let times = 1; times <= 6; times++) {
+    const worker = await startWorker();
+    await until(
+      `run ${times}`,
+      () => runs(tag),
+      (seen) => seen === times,
+    );
+    await worker.stop();
+  }
+  await using _last = await startWorker();
+  await until(
+    "run 7",
+    () => runs(tag),
+    (seen) => seen === 7,
+  );
+  expect(await tag.pull()).toBe(1);
+});

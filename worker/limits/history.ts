@@ -1,0 +1,130 @@
+/** What became of a call message before: attempts that failed, workers that handed it back, workers that vanished. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { deliveryName, streamOf, subjectOf } from "../../core/broker/names.ts";
+import { expectNone, isTaken, publish } from "../../core/broker/publish.ts";
+import type { StreamReader } from "../../core/broker/read.ts";
+import { DecodeError, RefusedError } from "../../core/errors.ts";
+import { type OpenCalls, openRun, type RunOwner, type RunRecord, sealRun } from "../../core/trust/run.ts";
+import type { ActiveTag } from "../active.ts";
+import type { Job } from "../executor/job.ts";
+import type { Delivery } from "../pull.ts";
+
+/** A call whose worker vanished so often is not run again. */
+export const MAX_LOSSES = 5;
+
+/** The message as its records are bound to it. */
+export type HistoryJob = Pick<Job, "first" | "count" | "generation" | "callHash"> & { tag: ActiveTag };
+
+export type Past = Pick<RunRecord, "losses" | "open">;
+
+function ownerOf({ tag, first, count, generation, callHash }: HistoryJob): RunOwner {
+  const { rootKey, user, tag: name } = tag.runnable.manifest;
+  return { rootKey, user, tag: name, first, count, generation, callHash };
+}
+
+export class History {
+  readonly #nc: NatsConnection;
+  readonly #reader: StreamReader;
+  readonly #datacenter: string;
+  readonly #worker: string;
+
+  constructor(nc: NatsConnection, reader: StreamReader, datacenter: string, worker: string) {
+    this.#nc = nc;
+    this.#reader = reader;
+    this.#datacenter = datacenter;
+    this.#worker = worker;
+  }
+
+  /**
+   * Each delivery that was handed back left a record with all that went before; one without a record was lost. So
+   * the newest record counts, and every delivery after it was a loss.
+   * @throws BrokerError where the broker does not answer
+   */
+  async read(job: HistoryJob, { delivered, sequence }: Pick<Delivery, "delivered" | "sequence">): Promise<Past> {
+    let losses = 0;
+    for (let before = delivered - 1; before > 0 && losses < MAX_LOSSES; before--) {
+      const record = await this.#recordOf(job, deliveryName(sequence, before));
+      if (record !== undefined) return { losses: record.losses + losses, open: record.open };
+      losses++;
+    }
+    return { losses, open: [{ from: job.first, to: job.first + job.count, attempts: 0 }] };
+  }
+
+  async #recordOf(job: HistoryJob, delivery: string): Promise<RunRecord | undefined> {
+    const { u, tag, tagKey, manifest } = job.tag.runnable;
+    // Any datacenter that may run the tag may have had it.
+    const stored = await Promise.all(
+      manifest.datacenters.map((dc) =>
+        this.#reader.last(streamOf.results(u), subjectOf.run(u, dc, tag, job.first, delivery)),
+      ),
+    );
+    for (const found of stored) {
+      if (found === null) continue;
+      try {
+        return openRun(tagKey, ownerOf(job), found.data);
+      } catch (error) {
+        if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+      }
+    }
+    return undefined;
+  }
+
+  /**
+   * Notes, before a message is handed back, what is left of it.
+   * @throws BrokerError where the broker does not take it
+   */
+  async write(job: HistoryJob, { delivered, sequence }: Delivery, past: Past): Promise<void> {
+    const { u, tag, tagKey } = job.tag.runnable;
+    const subject = subjectOf.run(u, this.#datacenter, tag, job.first, deliveryName(sequence, delivered));
+    const data = sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() });
+    try {
+      await publish(this.#nc, { subject, data }, expectNone(subject));
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+  }
+}
+
+/** What is left of a message while it runs: which calls are still to be run, and which are to be tried again. */
+export class Remaining {
+  #open: OpenCalls[];
+  readonly #again: OpenCalls[] = [];
+
+  constructor(open: readonly OpenCalls[]) {
+    this.#open = [...open];
+  }
+
+  /** The calls to run now. */
+  get next(): OpenCalls | undefined {
+    return this.#open[0];
+  }
+
+  /** Whether calls are to be tried again. */
+  get tryAgain(): boolean {
+    return this.#again.length > 0;
+  }
+
+  /** The most attempts that a call had which is to be tried again. */
+  get attempts(): number {
+    return this.#again.reduce((most, { attempts }) => Math.max(most, attempts), 0);
+  }
+
+  /** Everything that has no outcome yet, in order. */
+  get all(): OpenCalls[] {
+    return [...this.#again, ...this.#open].sort((a, b) => a.from - b.from);
+  }
+
+  /** Call `index` came to an end; with `again` it is to be run once more. */
+  ended(index: number, again: boolean): void {
+    const [now, ...later] = this.#open;
+    if (now === undefined || index < now.from || index >= now.to) return;
+    if (again) this.#addAgain(index, now.attempts + 1);
+    this.#open = index + 1 < now.to ? [{ ...now, from: index + 1 }, ...later] : later;
+  }
+
+  #addAgain(index: number, attempts: number): void {
+    const last = this.#again.at(-1);
+    if (last?.to === index && last.attempts === attempts) last.to = index + 1;
+    else this.#again.push({ from: index, to: index + 1, attempts });
+  }
+}
