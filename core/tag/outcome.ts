@@ -57,15 +57,26 @@ export async function openOutcome(
 ): Promise<Outcome> {
   const { kind, datacenter, index } = parseOutcome(subject);
   const message = decodeOutcomeMessage(data);
-  if (Buffer.compare(message.callHash, callHash) !== 0) {
-    throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
-  }
   if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
   const { rootKey, user, tag } = access.manifest;
   const { generation } = message;
-  const context: SealContext = { rootKey, user, tag, kind, first: index, count: 1, generation, callHash };
+  const context: SealContext = {
+    rootKey,
+    user,
+    tag,
+    kind,
+    first: index,
+    count: 1,
+    generation,
+    callHash: message.callHash,
+  };
   const decoded: DecodedOutcome = decodeOutcome(open(access.tagKey, context, message.sealed));
   const { meta, spilled } = decoded;
+  // A refusal is about what the worker found in the call's place, so it is bound to that and not to what was submitted.
+  const refused = kind === "error" && meta.state === "refused";
+  if (!refused && Buffer.compare(message.callHash, callHash) !== 0) {
+    throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
+  }
   const value = spilled === undefined ? decoded.value : await readParts(access, datacenter, message, context, spilled);
   return {
     index,

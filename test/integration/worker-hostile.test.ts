@@ -74,6 +74,30 @@ test("large arguments are signed as small ones are: those that a key holder seal
   });
 });
 
+test("a call that is not what was submitted is refused, and its submitter hears of it", async () => {
+  const erin = await lab.join("erin");
+  const same = task(function same(n: number) {
+    return n;
+  });
+  await as(erin, async () => {
+    for (let n = 0; n < 3; n++) same(n);
+    using tag = await same.submit({ quiet: true });
+    const subject = subjectOf.call(erin.u, tag.name, 1);
+    const stored = await (await StreamReader.open(erin.nc)).next(streamOf.calls(erin.u), subject);
+    const altered = Uint8Array.from(stored!.data);
+    altered[altered.length - 5]! ^= 1;
+    await replace(erin, streamOf.calls(erin.u), subject, [altered]);
+    const worker = await startWorker();
+    try {
+      expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+      expect(await collect(tag.results())).toEqual([0, null, 2]);
+      expect(await stateOf(tag)).toEqual([["refused", expect.stringContaining("call 1")]]);
+    } finally {
+      await worker.stop();
+    }
+  });
+});
+
 test("parts of one run's large result do not pass for another's", async () => {
   const bob = await lab.join("bob");
   const large = task(function large() {
