@@ -1,5 +1,8 @@
 /** What users of the library import. */
 export { Client, type Pong } from "./client.ts";
+export type { CallList } from "./control/calls.ts";
+export type { CancelOptions } from "./control/cancel.ts";
+export type { DeleteOptions } from "./control/delete.ts";
 export {
   ArchiveError,
   BrokerError,

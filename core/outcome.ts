@@ -10,7 +10,7 @@ import { KEY_BYTES } from "./trust/keys.ts";
 import { bytes as bytesField, recordType, text, u32, u64 } from "./trust/record.ts";
 
 /** How a call ended that did not succeed; `failed` where its function threw. */
-export const ERROR_STATES = ["failed", "killed", "lost", "refused"] as const;
+export const ERROR_STATES = ["failed", "killed", "lost", "refused", "cancelled"] as const;
 export type ErrorState = (typeof ERROR_STATES)[number];
 
 /** Bookkeeping of one run, known only to those who can open the outcome. */

@@ -21,6 +21,10 @@ export interface DiscoveryHooks {
   /** Something new was heard of a tag: look at it again. */
   onHint(id: string): void;
   onTag(tag: RunnableTag): void;
+  /** Calls of a tag (by its id) may have been cancelled. */
+  onCancel(id: string): void;
+  /** The same of any tag: hints may have been missed. */
+  onSweep(): Promise<void>;
 }
 
 export class Discovery {
@@ -31,7 +35,7 @@ export class Discovery {
   readonly #hooks: DiscoveryHooks;
   readonly #refused = new Set<string>();
   #grants: GrantBook | undefined;
-  #live: Subscription | undefined;
+  #live: Subscription[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #sweeping = false;
   /** Something may have been missed since the last sweep began. */
@@ -48,9 +52,14 @@ export class Discovery {
   static async open(session: Session, datacenter: string, log: Log, hooks: DiscoveryHooks): Promise<Discovery> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const discovery = new Discovery(session, datacenter, reader, log, hooks);
-    discovery.#live = session.nc.subscribe(subjectOf.anyClose(), {
-      callback: (_error, message) => void discovery.#hint(message.subject, message.data),
-    });
+    discovery.#live = [
+      session.nc.subscribe(subjectOf.anyClose(), {
+        callback: (_error, message) => void discovery.#hint(message.subject, message.data),
+      }),
+      session.nc.subscribe(subjectOf.anyCancel(), {
+        callback: (_error, message) => void discovery.#cancelled(message.subject, message.data),
+      }),
+    ];
     discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
     discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);
     void discovery.sweep();
@@ -86,6 +95,7 @@ export class Discovery {
       this.#log.warn(`could not read the grants: ${(error as Error).message}`);
     }
     for (const grant of grants.all()) await this.#scan(grant);
+    await this.#hooks.onSweep();
   }
 
   async #scan(grant: Grant): Promise<void> {
@@ -99,6 +109,18 @@ export class Discovery {
     } catch (error) {
       this.#log.warn(`could not look through the tags of ${grant.name}: ${(error as Error).message}`);
     }
+  }
+
+  /** A cancel record was heard; only a hint, what counts is what the broker holds then. */
+  async #cancelled(subject: string, heard: Uint8Array): Promise<void> {
+    const { u, tag } = parseTagSubject(subject);
+    if (!this.#hooks.knows(tagId(u, tag))) return;
+    try {
+      await readBack(this.#reader, streamOf.tags(u), subjectOf.cancel(u, tag), heard);
+    } catch (error) {
+      this.#log.warn(`could not read what is cancelled of ${tag}: ${(error as Error).message}`);
+    }
+    this.#hooks.onCancel(tagId(u, tag));
   }
 
   async #hint(subject: string, heard: Uint8Array): Promise<void> {
@@ -136,7 +158,7 @@ export class Discovery {
 
   close(): void {
     clearInterval(this.#sweep);
-    this.#live?.unsubscribe();
+    for (const live of this.#live) live.unsubscribe();
     this.#grants?.close();
   }
 }

@@ -6,6 +6,7 @@ import { Lanes } from "../core/broker/lanes.ts";
 import { streamOf, subjectOf } from "../core/broker/names.ts";
 import { ApiError, publish } from "../core/broker/publish.ts";
 import type { StreamReader } from "../core/broker/read.ts";
+import { CallCancelled } from "../core/control/cancelled.ts";
 import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
 import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
 import type { VerifiedCall } from "../core/trust/call.ts";
@@ -15,6 +16,7 @@ import { SealKind, seal } from "../core/trust/seal.ts";
 import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
 import { CallFailed, CallLost, CallRefused, crashError } from "./call-errors.ts";
+import { judge, type Verdict } from "./control.ts";
 import type { Job, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
@@ -43,6 +45,8 @@ export interface CallJob extends Job {
   writes: Promise<void>[];
   /** Large results under way, by index: how their parts are named and sent. */
   spills: Map<number, { id: string; lanes: Lanes }>;
+  /** Set where it is not to run (on). */
+  verdict?: Exclude<Verdict, { do: "run" }>;
   /** Whether an executor has begun with it. */
   running: boolean;
   /** Whether all of it has run that will, so that it only waits for its outcomes to be stored. */
@@ -139,6 +143,8 @@ export class Runner {
       const call = tag.runnable.verifier.open(delivery.data, delivery.index);
       job = this.#jobOf(tag, call);
       this.#jobs.add(job);
+      const verdict = await tag.runnable.control.judge(call);
+      if (verdict.do !== "run") job.verdict = verdict;
       const ending = await this.#work(job, delivery);
       if (ending === "stored") delivery.ack();
       else if (!job.abandoned) await this.#handBack(job, delivery, ending);
@@ -219,6 +225,7 @@ export class Runner {
   async #work(job: CallJob, delivery: Delivery): Promise<Ending> {
     const pool = this.#pool;
     if (pool === undefined) return "returned";
+    if (job.verdict !== undefined) return this.#drop(job, job.verdict);
     try {
       await this.#recall(job, delivery);
     } catch (error) {
@@ -242,6 +249,7 @@ export class Runner {
     }
     for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
       if (job.abandoned) return "returned";
+      if (job.verdict !== undefined) return this.#drop(job, job.verdict);
       job.from = now.from;
       job.to = now.to;
       job.attempt = now.attempts + 1;
@@ -249,10 +257,41 @@ export class Runner {
       job.startedMs = performance.now();
       const end = await pool.run(job);
       job.tookMs += performance.now() - job.startedMs;
+      if (job.verdict !== undefined) continue;
       if (!this.#settle(job, end)) return "returned";
     }
     await this.#stored(job);
     return job.remaining.tryAgain ? "again" : "stored";
+  }
+
+  /** Ends a message that is not to run; calls of it that have an outcome keep it. */
+  async #drop(job: CallJob, verdict: Exclude<Verdict, { do: "run" }>): Promise<Ending> {
+    switch (verdict.do) {
+      case "release":
+        this.#options.log.warn(`call ${job.first} of ${job.tag.runnable.tag}: no retry speaks of its generation`);
+        this.#rest(job);
+        return "returned";
+      case "cancel":
+        return this.#giveUp(job, new CallCancelled(verdict.reason), "cancelled");
+      case "drop":
+        await this.#stored(job);
+        return "stored";
+      default: {
+        const never: never = verdict;
+        throw new Error(`a message to ${String(never)}`);
+      }
+    }
+  }
+
+  /** Lets go of what is not to run any more, by what is now known of its tag. */
+  obey(tag: ActiveTag): void {
+    for (const job of this.#jobs) {
+      if (job.tag !== tag || job.ran) continue;
+      const verdict = judge(tag.runnable.control.state, job);
+      if (verdict.do === "run" || verdict.do === "release") continue;
+      job.verdict = verdict;
+      this.#pool?.kill(job, "it is not to run any more");
+    }
   }
 
   /** None of its calls is run any more. */

@@ -9,6 +9,7 @@ import { closingRecord, type Manifest, manifestRecord } from "../core/trust/mani
 import { openOptions, type TagOptions } from "../core/trust/options.ts";
 import { openSigned } from "../core/trust/signed.ts";
 import { unwrapKey } from "../core/trust/wrap.ts";
+import { TagControl } from "./control.ts";
 
 /** Names a tag among all users' tags: two users may choose the same name. */
 export function tagId(u: string, tag: string): string {
@@ -26,6 +27,7 @@ export interface RunnableTag {
   tagKey: Uint8Array;
   options: TagOptions;
   verifier: CallVerifier;
+  control: TagControl;
 }
 
 /**
@@ -60,6 +62,9 @@ export async function readTag(
   const tagKey = unwrapKey(manifest.keys, session.identity.agreement, owner);
   if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);
   const options = openOptions(tagKey, owner, manifest.options);
+  const { signingKey, name } = grant;
+  const control = await TagControl.open(reader, u, { ...owner, signingKey, name });
+  if (control.state.deleted) return undefined;
   return {
     id: tagId(u, tag),
     grant,
@@ -68,6 +73,7 @@ export async function readTag(
     manifest,
     tagKey,
     options,
-    verifier: new CallVerifier(owner, grant.signingKey),
+    verifier: new CallVerifier(owner, signingKey),
+    control,
   };
 }

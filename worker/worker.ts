@@ -202,6 +202,13 @@ export class Worker {
         this.#done.delete(id);
         this.#feeder.rouse(id);
       },
+      onCancel: (id) => {
+        const tag = this.#feeder.tags.find(({ runnable }) => runnable.id === id);
+        if (tag !== undefined) void this.#obey(tag);
+      },
+      onSweep: async () => {
+        for (const tag of this.#feeder.tags) await this.#obey(tag);
+      },
       onTag: (runnable) => {
         if (runnable.options.cpus > this.slots) {
           this.#log.warn(
@@ -237,6 +244,17 @@ export class Worker {
       });
     }
     return setup;
+  }
+
+  /** Reads what the submitter said of a tag since, and lets go of calls that are not to run any more. */
+  async #obey(tag: ActiveTag): Promise<void> {
+    try {
+      await tag.runnable.control.refresh();
+    } catch (error) {
+      this.#log.warn(`could not read what is cancelled of ${tag.runnable.tag}: ${(error as Error).message}`);
+    }
+    this.#runner.obey(tag);
+    this.#feeder.rouse(tag.runnable.id);
   }
 
   #forget(tag: ActiveTag): void {

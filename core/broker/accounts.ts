@@ -194,7 +194,9 @@ function workerPermissions(datacenter: string): Partial<jwt.User> {
         subjectOf.worker(datacenter, "*"),
       ],
     },
-    sub: { allow: ["_INBOX.>", "$KV.*.tag.*", "$KV.*.close.*", "$KV.humq_grants.>"] },
+    sub: {
+      allow: ["_INBOX.>", "$KV.*.tag.*", subjectOf.anyClose(), subjectOf.anyCancel(), "$KV.humq_grants.>"],
+    },
   };
 }
 

@@ -24,10 +24,15 @@ export const subjectOf = {
   call: (u: string, tag: string, index: number | "*") => `humq.call.${u}.${tag}.${index}`,
   manifest: (u: string, tag: string) => `$KV.humq_tags_${u}.tag.${tag}`,
   close: (u: string, tag: string) => `$KV.humq_tags_${u}.close.${tag}`,
-  /** The closing records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
+  cancel: (u: string, tag: string) => `$KV.humq_tags_${u}.cancel.${tag}`,
+  retry: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.retry.${tag}.${number}`,
+  /** The closing and cancel records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
   anyClose: () => "$KV.*.close.*",
+  anyCancel: () => "$KV.*.cancel.*",
   outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>
     `$KV.humq_results_${u}.${kind}.${dc}.${tag}.${index}`,
+  /** Everything in the results bucket that is of a tag: outcomes and runs. */
+  anyResult: (u: string, tag: string) => `$KV.humq_results_${u}.*.*.${tag}.>`,
   /** What became of one delivery of a call message; `delivery` as {@link deliveryName} spells it. */
   run: (u: string, dc: string, tag: string, index: number, delivery: string) =>
     `$KV.humq_results_${u}.run.${dc}.${tag}.${index}.${delivery}`,
@@ -38,6 +43,12 @@ export const subjectOf = {
   functionMeta: (u: string, name: string) => `$O.humq_functions_${u}.M.${metaName(name)}`,
   argumentPart: (u: string, tag: string, id: string) => `$O.humq_arguments_${u}.C.${tag}.${id}`,
   outputPart: (u: string, dc: string, tag: string, id: string) => `$O.humq_outputs_${u}.C.${dc}.${tag}.${id}`,
+  /** The message of a chunk whose first call was retried by itself and took its place. */
+  keptChunk: (u: string, tag: string, first: number | "*") => `$O.humq_arguments_${u}.C.${tag}.chunk.${first}`,
+  /** The message of a call that is retried, until it has taken the place of the one before. */
+  nextCall: (u: string, tag: string, index: number | "*") => `$O.humq_arguments_${u}.C.${tag}.next.${index}`,
+  anyArgument: (u: string, tag: string) => `$O.humq_arguments_${u}.C.${tag}.>`,
+  anyOutput: (u: string, tag: string) => `$O.humq_outputs_${u}.C.*.${tag}.>`,
   grant: (user: string) => `$KV.humq_grants.user.${user}`,
   directory: () => "$KV.humq_grants.directory",
   worker: (dc: string, worker: string) => `$KV.humq_workers.${dc}.${worker}`,

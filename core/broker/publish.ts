@@ -67,12 +67,17 @@ export async function publish(nc: NatsConnection, message: Message, messageHeade
   return check(message.subject, await request(nc, message, messageHeaders));
 }
 
-/** The headers that let a message in only where nothing is stored on `subject` (which may hold wildcards). */
-export function expectNone(subject: string): MsgHdrs {
+/** The headers that let a message in only where `seq` is still the last on its subject. */
+export function expectLast(subject: string, seq: number): MsgHdrs {
   const expected = headers();
-  expected.set("Nats-Expected-Last-Subject-Sequence", "0");
+  expected.set("Nats-Expected-Last-Subject-Sequence", String(seq));
   expected.set("Nats-Expected-Last-Subject-Sequence-Subject", subject);
   return expected;
+}
+
+/** The headers that let a message in only where nothing is stored on `subject` (which may hold wildcards). */
+export function expectNone(subject: string): MsgHdrs {
+  return expectLast(subject, 0);
 }
 
 /**

@@ -1,5 +1,9 @@
 /** A submitted group of calls and its archive. */
 import { Archive } from "../archive/index.ts";
+import { parseCalls } from "../control/calls.ts";
+import { type CancelOptions, cancelCalls, checkCancel } from "../control/cancel.ts";
+import { checkDelete, type DeleteOptions, deleteOf } from "../control/delete.ts";
+import { pauseTag, resumeTag } from "../control/pause.ts";
 import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
 import { checkKnown, shown } from "../options.ts";
@@ -144,6 +148,40 @@ export class Tag<R = unknown> {
     if (outcome?.value !== undefined) return decodeValue(outcome.value) as R;
     if (outcome?.error !== undefined) throw decodeError(outcome.error);
     throw new InstanceError(`call ${index} of ${this.name} has not ended`);
+  }
+
+  /** Starts no more calls until {@link resume}; those that run go on to their end. */
+  pause(): Promise<void> {
+    return withSession(this.#instance, async (session) => pauseTag(await openTag(session, this.name)));
+  }
+
+  /** Goes on after {@link pause}. */
+  resume(): Promise<void> {
+    return withSession(this.#instance, async (session) => resumeTag(await openTag(session, this.name)));
+  }
+
+  /**
+   * Ends calls that have not ended, running ones too: their state is `cancelled`. Calls that have ended stay as they are.
+   * @returns how many were cancelled
+   * @throws UsageError where `calls` is no list of calls of this tag
+   */
+  cancel(options: CancelOptions = {}): Promise<number> {
+    const reason = checkCancel(options);
+    const calls =
+      options.calls === undefined ? [{ first: 0, last: this.length - 1 }] : parseCalls(options.calls, this.length);
+    return withSession(this.#instance, async (session) =>
+      cancelCalls(await openTag(session, this.name), calls, reason),
+    );
+  }
+
+  /**
+   * Removes everything of the tag from the broker; the archive stays. With `downloadedOnly` only the outcomes that the
+   * archive holds.
+   * @throws InstanceError where outcomes were not pulled and `force` is not set
+   */
+  delete(options: DeleteOptions = {}): Promise<void> {
+    checkDelete(options);
+    return withSession(this.#instance, (session) => deleteOf(session, this.name, this.#archive, options));
   }
 
   /** What a call printed, as far as the broker has it. */

@@ -1,0 +1,198 @@
+/**
+ * Cancelling: a signed, stored record says which calls are not to run (any more), and each of them that has no outcome
+ * gets one that says so. First write wins as for any outcome, so all readers see the same end of a call.
+ */
+import { Lanes } from "../broker/lanes.ts";
+import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import {
+  BATCH_MESSAGES,
+  expectLast,
+  expectNone,
+  isTaken,
+  type Message,
+  publish,
+  publishBatch,
+} from "../broker/publish.ts";
+import { BrokerError, UsageError } from "../errors.ts";
+import { checkKnown, shown } from "../options.ts";
+import { encodeOutcome } from "../outcome.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
+import { encodeOutcomeMessage } from "../trust/outcome.ts";
+import { SealKind, seal } from "../trust/seal.ts";
+import { signRecord } from "../trust/signed.ts";
+import { encodeError } from "../values/index.ts";
+import type { CallList, CallRange } from "./calls.ts";
+import { CallCancelled } from "./cancelled.ts";
+import { listOutcomes } from "./outcomes.ts";
+import { type ControlState, readControl } from "./state.ts";
+import { StoredCalls } from "./stored.ts";
+
+const SINGLES_AT_ONCE = 64;
+/** A batch costs the broker as much as some 30 single messages. */
+const BATCH_WORTH = 32;
+/** Cancels of one tag at the same time: each has to see the record of the one before. */
+const TRIES = 10;
+/** With what else a record holds this stays well below what a message may be long. */
+const MOST_RANGES = 40_000;
+const MOST_REASON = 2000;
+
+/** The records of the tag as they are now. */
+export function readOwnControl(access: TagAccess): Promise<ControlState> {
+  const { reader, u, manifest, session } = access;
+  const { rootKey, user, tag } = manifest;
+  return readControl(reader, u, { rootKey, user, tag, signingKey: session.identity.signer.publicKey, name: "you" });
+}
+
+function merged(access: TagAccess, control: ControlState, calls: readonly CallRange[], reason: string): CancelRecord {
+  const { rootKey, user, tag } = access.manifest;
+  const ranges: GenerationRange[] = calls.flatMap((range) => control.generationsOf(range));
+  const entries = [{ calls: ranges, reason, createdMs: Date.now() }, ...(control.cancel?.entries ?? [])];
+  const total = entries.reduce((sum, entry) => sum + entry.calls.length, 0);
+  if (total > MOST_RANGES) {
+    throw new UsageError(
+      `${tag}: cancelled calls lie in ${total} separate ranges; at most ${MOST_RANGES} can be kept. Cancel larger ranges, or all.`,
+    );
+  }
+  return { rootKey, user, tag, deleted: 0, entries };
+}
+
+/** Adds to what is cancelled already. @returns what the records say then */
+async function storeRecord(access: TagAccess, calls: readonly CallRange[], reason: string): Promise<ControlState> {
+  const { session, reader, u, manifest } = access;
+  const subject = subjectOf.cancel(u, manifest.tag);
+  for (let tries = 1; ; tries++) {
+    const stored = await reader.last(streamOf.tags(u), subject);
+    const record = merged(access, await readOwnControl(access), calls, reason);
+    const data = signRecord(cancelRecord, record, session.identity.signer);
+    try {
+      await publish(session.nc, { subject, data }, expectLast(subject, stored?.seq ?? 0));
+      return readOwnControl(access);
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+      if (tries === TRIES) throw new BrokerError(`${manifest.tag} is being cancelled by somebody else all the time`);
+    }
+  }
+}
+
+/** The outcome of a cancelled call, as it is stored. */
+function outcomeOf(
+  access: TagAccess,
+  index: number,
+  generation: number,
+  callHash: Uint8Array,
+  reason: string,
+): Message {
+  const { rootKey, user, tag, datacenters } = access.manifest;
+  const meta = { startedMs: Date.now(), durationMs: 0, state: "cancelled" } as const;
+  const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
+  const sealed = seal(access.tagKey, context, encodeOutcome(meta, encodeError(new CallCancelled(reason))));
+  return {
+    subject: subjectOf.outcome(access.u, "error", datacenters[0]!, tag, index),
+    data: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
+  };
+}
+
+/** Stores outcomes of calls that have none yet. */
+class OutcomeStore {
+  readonly #access: TagAccess;
+  #waiting: Message[] = [];
+
+  constructor(access: TagAccess) {
+    this.#access = access;
+  }
+
+  /** No datacenter may have stored one. */
+  #guard(subject: string) {
+    const { u, manifest } = this.#access;
+    return expectNone(subjectOf.outcome(u, "*", "*", manifest.tag, parseOutcome(subject).index));
+  }
+
+  async add(outcome: Message): Promise<void> {
+    this.#waiting.push(outcome);
+    if (this.#waiting.length === BATCH_MESSAGES) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    const { nc } = this.#access.session;
+    if (batch.length >= BATCH_WORTH) {
+      try {
+        await publishBatch(nc, batch, ({ subject }) => this.#guard(subject));
+        return;
+      } catch (error) {
+        // One call that has ended meanwhile refuses the whole batch; singles tell which.
+        if (!isTaken(error)) throw error;
+      }
+    }
+    const lanes = new Lanes(SINGLES_AT_ONCE);
+    for (const outcome of batch) await lanes.run(() => this.#single(outcome));
+    await lanes.done();
+  }
+
+  async #single(outcome: Message): Promise<void> {
+    try {
+      await publish(this.#access.session.nc, outcome, this.#guard(outcome.subject));
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+  }
+}
+
+/**
+ * Gives the cancelled calls of `calls` their outcome; one that has got another meanwhile keeps it.
+ * @param ended calls that are known to have one
+ * @returns how many were not known to have ended
+ */
+export async function settleCancelled(
+  access: TagAccess,
+  control: ControlState,
+  calls: readonly CallRange[],
+  ended: ReadonlySet<number>,
+): Promise<number> {
+  let settled = 0;
+  const store = new OutcomeStore(access);
+  for await (const { first, count, generation, hash } of new StoredCalls(access).of(calls)) {
+    for (let index = first; index < first + count; index++) {
+      if (ended.has(index) || control.generationOf(index) !== generation) continue;
+      const reason = control.cancelled(index, generation);
+      if (reason === undefined) continue;
+      settled++;
+      await store.add(outcomeOf(access, index, generation, hash, reason));
+    }
+  }
+  await store.flush();
+  return settled;
+}
+
+export interface CancelOptions {
+  /** Which calls: `3,7-20`, or their indices. Default: all. */
+  calls?: CallList;
+  /** Told to whoever reads how the calls ended. Default: none. */
+  reason?: string;
+}
+
+const CANCEL_OPTIONS = ["calls", "reason"] as const satisfies (keyof CancelOptions)[];
+
+/** @returns the reason; @throws UsageError where an option is not known or not what it should be */
+export function checkCancel(options: CancelOptions): string {
+  checkKnown("cancel option", options, CANCEL_OPTIONS);
+  const { reason } = options;
+  if (reason === undefined) return "";
+  if (typeof reason === "string" && reason.length <= MOST_REASON) return reason.toWellFormed();
+  throw new UsageError(
+    `cancel option reason: expected a text of up to ${MOST_REASON} characters, got ${shown(reason)}`,
+  );
+}
+
+/**
+ * Cancels those of `calls` that have not ended.
+ * @returns how many
+ */
+export async function cancelCalls(access: TagAccess, calls: readonly CallRange[], reason: string): Promise<number> {
+  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const control = await storeRecord(access, calls, reason);
+  return settleCancelled(access, control, calls, ended);
+}

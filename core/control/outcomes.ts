@@ -1,0 +1,22 @@
+/** Which calls of a tag have an outcome on the broker, without reading any. */
+import { jetstreamManager } from "@nats-io/jetstream";
+import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import type { Session } from "../instance/session.ts";
+
+const TIMEOUT_MS = 60_000;
+
+export interface OutcomeSubjects {
+  subjects: string[];
+  /** The newest sequence of the bucket before they were listed. */
+  lastSequence: number;
+}
+
+export async function listOutcomes(session: Session, tag: string): Promise<OutcomeSubjects> {
+  const manager = await jetstreamManager(session.nc, { checkAPI: false, timeout: TIMEOUT_MS });
+  const u = shortUser(session.identity.user);
+  const stream = streamOf.results(u);
+  const before = await manager.streams.info(stream);
+  const filter = subjectOf.outcome(u, "*", "*", tag, "*");
+  const { state } = await manager.streams.info(stream, { subjects_filter: filter });
+  return { subjects: Object.keys(state.subjects ?? {}), lastSequence: before.state.last_seq };
+}

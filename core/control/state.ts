@@ -1,0 +1,106 @@
+/** What the signed cancel and retry records of a tag say of its calls. */
+import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
+import type { StreamReader } from "../broker/read.ts";
+import { RefusedError } from "../errors.ts";
+import {
+  type CancelRecord,
+  cancelRecord,
+  type GenerationRange,
+  type RetryRecord,
+  retryRecord,
+} from "../trust/control.ts";
+import { openSigned } from "../trust/signed.ts";
+import { type CallRange, rangeAt } from "./calls.ts";
+
+/** Whose records they have to be. */
+export interface ControlOwner {
+  rootKey: Uint8Array;
+  user: string;
+  tag: string;
+  /** Ed25519 key of the submitter. */
+  signingKey: Uint8Array;
+  /** The submitter's name, for messages. */
+  name: string;
+}
+
+export class ControlState {
+  readonly cancel: CancelRecord | undefined;
+  /** In order of their numbers. */
+  readonly retries: readonly RetryRecord[];
+
+  constructor(cancel?: CancelRecord, retries: readonly RetryRecord[] = []) {
+    this.cancel = cancel;
+    this.retries = retries;
+  }
+
+  get deleted(): boolean {
+    return this.cancel?.deleted === 1;
+  }
+
+  /** The generation in which a call runs now. */
+  generationOf(index: number): number {
+    for (let i = this.retries.length - 1; i >= 0; i--) {
+      const found = rangeAt(this.retries[i]!.calls, index);
+      if (found !== undefined) return found.generation;
+    }
+    return 0;
+  }
+
+  /** The calls of `range`, each with its generation now. */
+  generationsOf(range: CallRange): GenerationRange[] {
+    const found: GenerationRange[] = [];
+    for (let { first } = range; first <= range.last; ) {
+      const generation = this.generationOf(first);
+      let last = first;
+      if (this.retries.length === 0) last = range.last;
+      else while (last < range.last && this.generationOf(last + 1) === generation) last++;
+      found.push({ first, last, generation });
+      first = last + 1;
+    }
+    return found;
+  }
+
+  /** Why a call was cancelled in this generation (the reason may be empty); undefined where it was not. */
+  cancelled(index: number, generation: number): string | undefined {
+    for (const { calls, reason } of this.cancel?.entries ?? []) {
+      const found = rangeAt(calls, index);
+      if (found !== undefined && found.generation >= generation) return reason;
+    }
+    return undefined;
+  }
+}
+
+function check(record: CancelRecord | RetryRecord, owner: ControlOwner): void {
+  const same = Buffer.compare(record.rootKey, owner.rootKey) === 0 && record.user === owner.user;
+  if (!same || record.tag !== owner.tag) {
+    throw new RefusedError(`what the broker holds as cancel or retry of ${owner.tag} is a record of something else`);
+  }
+}
+
+/**
+ * Reads and checks the records of a tag.
+ * @param u short user
+ * @throws RefusedError | DecodeError where they are not what the submitter signed
+ */
+export async function readControl(reader: StreamReader, u: string, owner: ControlOwner): Promise<ControlState> {
+  const stream = streamOf.tags(u);
+  const stored = await reader.next(stream, subjectOf.cancel(u, owner.tag));
+  let cancel: CancelRecord | undefined;
+  if (stored !== null) {
+    cancel = openSigned(cancelRecord, stored.data, owner.signingKey, owner.name);
+    check(cancel, owner);
+  }
+  const retries: RetryRecord[] = [];
+  for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
+    const retry = openSigned(retryRecord, data, owner.signingKey, owner.name);
+    check(retry, owner);
+    if (retry.number !== indexOf(subject)) {
+      throw new RefusedError(`retry ${retry.number} of ${owner.tag} lies under another number`);
+    }
+    retries.push(retry);
+  }
+  return new ControlState(
+    cancel,
+    retries.sort((a, b) => a.number - b.number),
+  );
+}

@@ -1,0 +1,70 @@
+/** The call messages of a tag as the broker holds them, each checked. */
+import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
+import { InstanceError } from "../errors.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { CallVerifier, type VerifiedCall } from "../trust/call.ts";
+import { type CallRange, indicesOf } from "./calls.ts";
+
+/** Fewer calls than this are looked up one by one, else all messages of the tag are read. */
+const SINGLY = 1000;
+
+export class StoredCalls {
+  readonly #access: TagAccess;
+  readonly #verifier: CallVerifier;
+
+  constructor(access: TagAccess) {
+    this.#access = access;
+    this.#verifier = new CallVerifier(access.manifest, access.session.identity.signer.publicKey);
+  }
+
+  /**
+   * All messages, the older before the newer: of two that hold the same call the later counts.
+   * @throws RefusedError | DecodeError where one is not what the submitter signed
+   */
+  async *all(): AsyncGenerator<VerifiedCall> {
+    const { reader, u, manifest } = this.#access;
+    const { tag } = manifest;
+    // Chunks out of which calls were retried lie apart: the first of those calls took their place.
+    for await (const { subject, data } of reader.all(streamOf.arguments(u), subjectOf.keptChunk(u, tag, "*")))
+      yield this.#verifier.open(data, indexOf(subject));
+    for await (const { subject, data } of reader.all(streamOf.calls(u), subjectOf.call(u, tag, "*")))
+      yield this.#verifier.open(data, indexOf(subject));
+  }
+
+  /**
+   * The newest message that holds the call.
+   * @throws InstanceError where the broker has none; RefusedError | DecodeError as in {@link all}
+   */
+  async find(index: number): Promise<VerifiedCall> {
+    const { reader, u, manifest, options } = this.#access;
+    const { tag } = manifest;
+    const first = index - (index % options.chunkSize);
+    const places = [
+      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, index), index },
+      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, first), index: first },
+      { stream: streamOf.arguments(u), subject: subjectOf.keptChunk(u, tag, first), index: first },
+    ];
+    for (const place of places) {
+      const stored = await reader.last(place.stream, place.subject);
+      if (stored === null) continue;
+      const call = this.#verifier.open(stored.data, place.index);
+      if (index < call.first + call.count) return call;
+    }
+    throw new InstanceError(`the broker has no call ${index} of ${tag} any more`);
+  }
+
+  /** The messages that hold the calls in `ranges`, and maybe others; a later one counts. */
+  async *of(ranges: readonly CallRange[]): AsyncGenerator<VerifiedCall> {
+    const calls = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
+    if (calls >= SINGLY) {
+      yield* this.all();
+      return;
+    }
+    let before: VerifiedCall | undefined;
+    for (const index of indicesOf(ranges)) {
+      const call = await this.find(index);
+      if (before === undefined || Buffer.compare(call.hash, before.hash) !== 0) yield call;
+      before = call;
+    }
+  }
+}
