@@ -17,6 +17,8 @@ export class Feeder {
   readonly #slots: number;
   readonly #log: Log;
   readonly #served: (tag: ActiveTag) => boolean;
+  readonly #room: (tag: ActiveTag) => number;
+  readonly #gaps: () => number;
   readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
   readonly #finished: (tag: ActiveTag) => void;
   readonly #fairness = new Fairness();
@@ -28,6 +30,8 @@ export class Feeder {
 
   /**
    * @param served whether a tag's submitter may be served now; else it is held
+   * @param room how many messages of a tag may be taken at most
+   * @param gaps counts the times that this process did not run for long
    * @param take gets each pulled message
    * @param finished hears of a tag that has nothing left to run
    */
@@ -36,6 +40,8 @@ export class Feeder {
     slots: number,
     log: Log,
     served: (tag: ActiveTag) => boolean,
+    room: (tag: ActiveTag) => number,
+    gaps: () => number,
     take: (tag: ActiveTag, delivery: Delivery) => void,
     finished: (tag: ActiveTag) => void,
   ) {
@@ -43,6 +49,8 @@ export class Feeder {
     this.#slots = slots;
     this.#log = log;
     this.#served = served;
+    this.#room = room;
+    this.#gaps = gaps;
     this.#take = take;
     this.#finished = finished;
   }
@@ -148,8 +156,11 @@ export class Feeder {
 
   async #feed(tag: ActiveTag): Promise<void> {
     const { u, tag: name } = tag.runnable;
-    const want = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
-    const deliveries = await this.#puller.pull(u, name, want, tag.limited);
+    const share = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
+    const gaps = this.#gaps();
+    const deliveries = await this.#puller.pull(u, name, Math.min(share, this.#room(tag)), tag.limited);
+    // They may have lain here while this process did not run, and be other workers' by now.
+    if (this.#gaps() !== gaps) return;
     for (const delivery of deliveries) {
       tag.held++;
       this.#take(tag, delivery);

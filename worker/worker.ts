@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { ACK_WAIT_MS } from "../core/broker/queue.ts";
 import { StreamReader } from "../core/broker/read.ts";
+import { formatDuration } from "../core/duration.ts";
 import { InstanceError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { openSession, type Session } from "../core/instance/session.ts";
@@ -16,6 +17,8 @@ import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
+import { ClockWatch } from "./limits/clock-watch.ts";
+import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LogWriter } from "./logs.ts";
 import { packagesFolder } from "./packages/index.ts";
@@ -24,7 +27,7 @@ import { Registry } from "./registry.ts";
 import { type CallJob, Runner } from "./runner.ts";
 import { isCallsError, prepareTag } from "./setup.ts";
 
-export interface WorkerOptions {
+export interface WorkerOptions extends LeaveOptions {
   /** Default: `HUMQ_INSTANCE`, else the default instance. */
   instance?: string;
   /** Default: the one whose key is on this machine. */
@@ -39,6 +42,8 @@ export interface WorkerOptions {
 
 /** Calls in hand are kept three times as often as the broker asks for. */
 const KEEP_MS = ACK_WAIT_MS / 3;
+/** After this long without running, calls in hand may be other workers'. */
+const GAP_MS = ACK_WAIT_MS / 2;
 /** How long running calls may take to end when the worker stops. */
 const STOP_GRACE_MS = 5_000;
 const MOST_SLOTS = 4096;
@@ -92,6 +97,8 @@ export class Worker {
   readonly #puller: Puller;
   readonly #feeder: Feeder;
   readonly #runner: Runner;
+  readonly #leave: Leave;
+  readonly #clock: ClockWatch;
   readonly #pool: ExecutorPool<CallJob>;
   readonly #keeper: NodeJS.Timeout;
   readonly #registry: Registry;
@@ -108,6 +115,7 @@ export class Worker {
     if (!Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS) {
       throw new UsageError(`worker option slots: expected a whole number from 1 to ${MOST_SLOTS}, got ${slots}`);
     }
+    checkLeaveOptions(options);
     const { isolation } = await detectIsolation();
     const instance = findInstance(options.instance);
     let worker: Worker | undefined;
@@ -157,8 +165,14 @@ export class Worker {
       this.slots,
       this.#log,
       // A grant that has run out holds what is queued; what runs goes on.
-      (tag) => this.#discovery?.mayRunNow(tag.runnable.u) === true,
-      (tag, delivery) => this.#runner.take(tag, delivery),
+      (tag) =>
+        this.#discovery?.mayRunNow(tag.runnable.u) === true && this.#leave.takes(tag.runnable.options.timeLimitMs),
+      (tag) => this.#leave.room(tag.runnable.options.chunkSize),
+      () => this.#clock.check(),
+      (tag, delivery) => {
+        this.#leave.took(tag.runnable.options.chunkSize);
+        this.#runner.take(tag, delivery);
+      },
       (tag) => this.#forget(tag),
     );
     this.#runner = new Runner({
@@ -169,12 +183,27 @@ export class Worker {
       log: this.#log,
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
-      onEnded: (tag) => this.#feeder.ended(tag),
+      onEnded: (tag) => {
+        this.#feeder.ended(tag);
+        this.#leave.ended();
+      },
       onDelayed: (tag, delayMs) => {
         setTimeout(() => this.#feeder.rouse(tag.runnable.id), delayMs).unref();
       },
     });
     this.#runner.use(pool);
+    this.#leave = new Leave(
+      options,
+      () => this.#runner.idle,
+      (reason) => {
+        this.#log.info(`leaving: ${reason}`);
+        void this.stop();
+      },
+    );
+    this.#clock = new ClockWatch(GAP_MS, (gapMs) => {
+      this.#log.warn(`did not run for ${formatDuration(gapMs)}: dropping calls that were not begun`);
+      this.#runner.abandonUnstarted();
+    });
     this.#keeper = setInterval(() => this.#runner.keepAll(), KEEP_MS);
     const startedMs = Date.now();
     this.#registry = new Registry(nc, () => ({
@@ -275,6 +304,8 @@ export class Worker {
     this.#discovery?.close();
     this.#feeder.stop();
     this.#registry.stop();
+    this.#leave.stop();
+    this.#clock.stop();
     await this.#runner.stop(STOP_GRACE_MS);
     await this.#pool.stop("the worker stops");
     await this.#runner.settled();

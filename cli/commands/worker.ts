@@ -8,12 +8,26 @@ export default class WorkerCommand extends HumqCommand {
   static override summary = "Run calls of a datacenter on this machine.";
   static override description =
     prose(`Needs the datacenter's key on this machine: humq request LINK --datacenter NAME, then the owner grants it with --role
-worker. Runs until Ctrl-C or SIGTERM: running calls get a moment to end, the rest is handed back.
+worker. Runs until Ctrl-C or SIGTERM: running calls get 5 seconds to end, the rest is handed back; a second signal stops at
+once, and what it had runs elsewhere after 12 seconds. In a Slurm job it leaves before the job's time is over.
 With --json one object is printed as soon as the worker is ready; its log goes to stderr.`);
-  static override examples = ["<%= config.bin %> worker", "<%= config.bin %> worker --datacenter cluster --slots 32"];
+  static override examples = [
+    "<%= config.bin %> worker",
+    "<%= config.bin %> worker --datacenter cluster --slots 32",
+    "<%= config.bin %> worker --idle-timeout 60s --time-limit 4h",
+  ];
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "default: the one whose key is on this machine" }),
     slots: Flags.integer({ helpValue: "N", min: 1, description: "calls that run at once; default: cores" }),
+    "idle-timeout": Flags.string({
+      helpValue: "TIME",
+      description: "leave after this long without a call (60s, 5m) [default: never]",
+    }),
+    "max-calls": Flags.integer({ helpValue: "N", min: 1, description: "leave when so many calls were taken" }),
+    "time-limit": Flags.string({
+      helpValue: "TIME",
+      description: "leave within this time (1h, 90m); calls with a longer time limit are not taken",
+    }),
     unsafe: Flags.boolean({
       description: "without bubblewrap, run other users' calls as well: they can read all that you can",
     }),
@@ -24,11 +38,24 @@ With --json one object is printed as soon as the worker is ready; its log goes t
     const { datacenter, slots, unsafe } = flags;
     const { readyInstance } = await import("../instance.ts");
     const { Worker, stderrLog } = await import("../../worker/index.ts");
+    const { batchTimeLeftMs } = await import("../../worker/limits/leave.ts");
+    const { parseDuration } = await import("../../core/duration.ts");
     const { describeWorker } = await import("../worker-text.ts");
+    const duration = (name: "idle-timeout" | "time-limit") => {
+      const given = flags[name];
+      return given === undefined ? undefined : parseDuration(given, `--${name}`);
+    };
+    const limits = [duration("time-limit"), batchTimeLeftMs()].filter((ms) => ms !== undefined);
     const interrupt = listenForInterrupt("stopped before the worker was ready");
     const instance = await readyInstance(flags.instance);
     const worker = await Worker.start({
-      ...defined({ datacenter, slots }),
+      ...defined({
+        datacenter,
+        slots,
+        idleTimeoutMs: duration("idle-timeout"),
+        maxCalls: flags["max-calls"],
+        timeLimitMs: limits.length === 0 ? undefined : Math.min(...limits),
+      }),
       instance: instance.name,
       unsafe,
       log: stderrLog,
