@@ -84,9 +84,12 @@ export function shown(value: unknown): string {
 
 /**
  * @param what begins the message: `submit option`
- * @throws UsageError where an option is not known, with the one that was probably meant
+ * @throws UsageError where `options` is no object, and where an option is not known, with the one that was probably meant
  */
 export function checkKnown(what: string, options: object, known: readonly string[]): void {
+  if (typeof options !== "object" || options === null || Array.isArray(options)) {
+    throw new UsageError(`${what}s: expected an object with any of ${known.join(", ")}; got ${shown(options)}`);
+  }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const hint = nearest(name, known);

@@ -8,6 +8,14 @@ export interface Progress {
 
 const SILENT: Progress = { update: () => undefined, stop: () => undefined };
 
+/** Columns that the text beside the bar takes at most. */
+const TEXT_COLUMNS = 60;
+
+/** Columns of a bar that shares one line with its text; pseudo-terminals may say that they have 0 columns. */
+function barWidth(columns: number): number {
+  return Math.max(5, Math.min(40, (columns || 80) - TEXT_COLUMNS));
+}
+
 /** @param total number of calls */
 export function showProgress(label: string, total: number, quiet: boolean): Progress {
   if (quiet || !process.stderr.isTTY) return SILENT;
@@ -15,7 +23,10 @@ export function showProgress(label: string, total: number, quiet: boolean): Prog
     {
       format: `${label} {bar} {value}/{total} calls, {rate}/s, {eta_formatted} left`,
       stream: process.stderr,
-      hideCursor: true,
+      // Ctrl-C ends a script at once: what the bar changed in the terminal would stay so, such as a hidden cursor.
+      hideCursor: false,
+      linewrap: true,
+      barsize: barWidth(process.stderr.columns),
       etaBuffer: 50,
     },
     Presets.shades_classic,

@@ -5,6 +5,7 @@ import { withSession } from "./instance/lease.ts";
 import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions, shown } from "./options.ts";
 import type { Recorder } from "./submit/recorder.ts";
 import { Recording } from "./submit/recording.ts";
+import { forget, remindOf } from "./submit/reminder.ts";
 import { submitTag } from "./submit/submit.ts";
 import { Tag } from "./tag/tag.ts";
 import { encodeArguments } from "./values/index.ts";
@@ -99,7 +100,11 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
   checkTaskOptions(options);
   const taskName = options.name ?? (fn.name || "task");
   let record = new Recording<R>();
-  const call = (...args: A): Call<R> => new Call(record, record.calls.add(encodeArguments(args)));
+  const call = (...args: A): Call<R> => {
+    const position = record.calls.add(encodeArguments(args));
+    remindOf(wrapped);
+    return new Call(record, position);
+  };
   const send = async (calls: Recorder, checked: CheckedOptions): Promise<Tag<R>> => {
     const { defaults } = options;
     const { packages } = checked;
@@ -122,6 +127,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     try {
       const tag = await send(sending.calls, checked);
       sending.submitted(tag);
+      if (record.calls.length === 0) forget(wrapped);
       return tag;
     } catch (error) {
       record.moveBehind(sending);
@@ -129,7 +135,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
       throw error;
     }
   };
-  const wrapped = Object.defineProperties(call, {
+  const wrapped: Task<A, R> = Object.defineProperties(call, {
     name: { value: taskName },
     taskName: { value: taskName },
     recorded: { get: () => record.calls.length },
@@ -137,6 +143,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
       value: () => {
         record.dropped(new UsageError(`this call of ${taskName} was discarded before it was submitted`));
         record = new Recording<R>();
+        forget(wrapped);
       },
     },
     submit: { value: submit },

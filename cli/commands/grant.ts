@@ -21,7 +21,12 @@ that may serve the person (default: all).`);
   };
   static override flags = {
     role: Flags.string({ helpValue: "ROLE", description: "submitter, worker or admin", default: "submitter" }),
-    datacenter: Flags.string({ helpValue: "NAME", multiple: true, multipleNonGreedy: true, description: "see above" }),
+    datacenter: Flags.string({
+      helpValue: "NAME",
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "what it means depends on the role, see below",
+    }),
     expires: Flags.string({ helpValue: "90d", description: "for how long: 90d, 12h ...; default: for ever" }),
   };
 

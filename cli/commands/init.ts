@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import { Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
 import { HumqCommand, prose } from "../command.ts";
@@ -14,6 +15,10 @@ other command of yours that reaches it. The join link goes to stdout.`);
     "<%= config.bin %> init --host nats.example.org",
     "<%= config.bin %> init --instance cluster --host 10.0.0.5 --port 4333 --dir ./humq-server --datacenter cluster",
     "<%= config.bin %> init --finish --instance cluster",
+  ];
+  static override usage = [
+    "init --host HOST [--port PORT] [--dir DIR] [--datacenter NAME] [--instance NAME] [--json]",
+    "init --finish [--instance NAME] [--json]",
   ];
   static override flags = {
     host: Flags.string({ helpValue: "HOST", description: "name or address that people and workers reach it by" }),
@@ -52,8 +57,8 @@ other command of yours that reaches it. The join link goes to stdout.`);
     message(
       `Made the instance "${made.instance.name}": keys in ${made.instance.folder} (keep a backup of root.seed), server configuration in ${folder}\n` +
         "Next:\n" +
-        `  1. Take ${folder} to the server and start it there, with docker compose up -d or\n` +
-        `     cd humq-server && nats-server -c nats.conf   (docs/deploy.md)\n` +
+        `  1. Take ${folder} to the server and start it there:\n` +
+        `     cd ${basename(folder)} && nats-server -c nats.conf   (as a service or with Docker: docs/deploy.md)\n` +
         `  2. Here: humq init --finish --instance ${made.instance.name}\n` +
         "  3. Send people and datacenters the join link; they answer with a request, which you grant: humq grant REQUEST NAME",
     );

@@ -4,7 +4,7 @@ import { connectBroker } from "../broker/connect.ts";
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError } from "../errors.ts";
-import { checkGrantTime, type Grant, openGrant } from "../trust/grant.ts";
+import { checkGrantTime, checkNotExpired, type Grant, openGrant } from "../trust/grant.ts";
 import type { Identity } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
 import type { Instance } from "./home.ts";
@@ -80,8 +80,16 @@ export async function openSession(
     );
   }
   const link = instance.link;
-  const logIn = (grant: Grant) =>
-    connectBroker(link.servers, { jwt: grant.userJwt, key: identity.login, name: options.name ?? "humq" }, onStatus);
+  const logIn = async (grant: Grant) => {
+    try {
+      const credentials = { jwt: grant.userJwt, key: identity.login, name: options.name ?? "humq" };
+      return await connectBroker(link.servers, credentials, onStatus);
+    } catch (error) {
+      // The server does not tell this reason from others.
+      checkNotExpired(grant, Date.now());
+      throw error;
+    }
+  };
   const wasCached = instance.cachedGrant(identity.user) !== undefined;
   let grant = await validGrant(instance, identity, false);
   try {

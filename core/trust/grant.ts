@@ -62,11 +62,16 @@ export function openGrant(signed: Uint8Array, rootKey: Uint8Array): Grant {
 /** How far two clocks may be apart. */
 export const CLOCK_TOLERANCE_MS = 2 * 60_000;
 
+/** @throws RefusedError where the grant is over at `nowMs`; nothing is tolerated, as the server does */
+export function checkNotExpired(grant: Pick<Grant, "name" | "expiresMs">, nowMs: number): void {
+  const { name, expiresMs } = grant;
+  if (expiresMs === 0 || nowMs <= expiresMs) return;
+  throw new RefusedError(`the grant of ${name} expired on ${new Date(expiresMs).toISOString()}`);
+}
+
 /** @throws RefusedError where the grant is not valid at `nowMs`, tolerating two minutes of skew */
 export function checkGrantTime(grant: Grant, nowMs: number): void {
-  if (grant.expiresMs !== 0 && nowMs > grant.expiresMs + CLOCK_TOLERANCE_MS) {
-    throw new RefusedError(`the grant of ${grant.name} expired on ${new Date(grant.expiresMs).toISOString()}`);
-  }
+  checkNotExpired(grant, nowMs - CLOCK_TOLERANCE_MS);
   if (nowMs < grant.issuedMs - CLOCK_TOLERANCE_MS) {
     throw new RefusedError(
       `the grant of ${grant.name} is valid from ${new Date(grant.issuedMs).toISOString()} on, but the clock here says ` +

@@ -13,7 +13,7 @@ const SLOW_MS = 240_000;
 /** What the package is made of; a copy, so that building it disturbs nobody who uses this folder's build. */
 const SOURCES = [
   ...["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"],
-  ...["README.md", "LICENSE", "NOTICE", "CHANGELOG.md"],
+  ...["README.md", "LICENSE", "NOTICE", "CHANGELOG.md", "docker-compose.yml", "nats.conf"],
   ...["bin", "core", "worker", "cli", "docs"],
 ];
 
@@ -48,6 +48,7 @@ afterAll(() => folder?.[Symbol.dispose]());
 test("the tarball holds the built program and its papers, and no tests or sources", () => {
   for (const path of ["bin/humq.js", "dist/core/index.js", "dist/core/index.d.ts", "dist/worker/index.js"])
     expect(packed).toContain(path);
+  for (const path of ["docker-compose.yml", "nats.conf"]) expect(packed).toContain(path);
   for (const path of ["LICENSE", "NOTICE", "README.md", "CHANGELOG.md", "oclif.manifest.json", "package.json"])
     expect(packed).toContain(path);
   const odd = packed.filter((path) => /^(test|node_modules|bench|examples)\/|(?<!\.d)\.ts$|\.(db|seed)$/.test(path));

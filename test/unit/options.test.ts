@@ -15,8 +15,9 @@ const DEFAULTS = {
   quiet: false,
   instance: undefined,
 };
-const KNOWN =
-  "Known: tag, chunkSize, datacenters, packages, cpus, timeLimit, priority, attempts, concurrency, quiet, instance.";
+const KNOWN_NAMES =
+  "tag, chunkSize, datacenters, packages, cpus, timeLimit, priority, attempts, concurrency, quiet, instance";
+const KNOWN = `Known: ${KNOWN_NAMES}.`;
 
 function messageOf(action: () => unknown): string {
   try {
@@ -115,6 +116,9 @@ test.each<[unknown, string]>([
   ],
   [{ quiet: "no" }, 'UsageError: submit option quiet: expected a boolean, got "no"'],
   [{ instance: 7 }, "UsageError: submit option instance: expected a string, got 7"],
+  [null, `UsageError: submit options: expected an object with any of ${KNOWN_NAMES}; got null`],
+  ["local", `UsageError: submit options: expected an object with any of ${KNOWN_NAMES}; got "local"`],
+  [["local"], `UsageError: submit options: expected an object with any of ${KNOWN_NAMES}; got [ 'local' ]`],
 ])("%j is refused", (options, message) => {
   expect(messageOf(() => checkSubmitOptions(options as SubmitOptions, "costly"))).toBe(message);
 });

@@ -5,6 +5,7 @@ import { formatLink, type JoinLink, parseLink } from "../../core/instance/link.t
 import {
   CLOCK_TOLERANCE_MS,
   checkGrantTime,
+  checkNotExpired,
   type Grant,
   openDirectory,
   openGrant,
@@ -101,6 +102,14 @@ describe("when a grant is valid", () => {
         `the grant of alice is valid from ${new Date(issuedMs).toISOString()} on, but the clock here says ` +
           `${new Date(issuedMs - 120_001).toISOString()}. Set the clock.`,
       ),
+    );
+  });
+
+  test("to the server, which tolerates no difference, until its expiry", () => {
+    expect(() => checkNotExpired(grant, expiresMs)).not.toThrow();
+    expect(() => checkNotExpired({ ...grant, expiresMs: 0 }, expiresMs + 1)).not.toThrow();
+    expect(() => checkNotExpired(grant, expiresMs + 1)).toThrow(
+      new RefusedError(`the grant of alice expired on ${new Date(expiresMs).toISOString()}`),
     );
   });
 
