@@ -64,7 +64,8 @@ async function validGrant(instance: Instance, identity: Identity, fresh: boolean
 /**
  * Logs in. A cached grant that the broker no longer accepts is fetched anew once.
  * @param datacenter log in as this datacenter, whose seed must be here, instead of as the person
- * @throws InstanceError where there is no identity or no grant; BrokerError where the broker cannot be reached
+ * @throws InstanceError where there is no identity or no grant; RefusedError where the grant has expired; BrokerError
+ *   where the broker cannot be reached
  */
 export async function openSession(
   instance: Instance,

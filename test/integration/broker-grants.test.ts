@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IMPORTED_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { StreamReader } from "../../core/broker/read.ts";
-import { BrokerError, InstanceError, UsageError } from "../../core/errors.ts";
+import { InstanceError, RefusedError, UsageError } from "../../core/errors.ts";
 import { Admin } from "../../core/instance/admin.ts";
 import { writeSeed } from "../../core/instance/files.ts";
 import { listGrants } from "../../core/instance/grant.ts";
@@ -75,7 +75,9 @@ describe("letting somebody in", () => {
     // The server counts whole seconds: in the last one it lets people in, and out again at once.
     const overMs = (Math.ceil(grant.expiresMs / 1000) + 1) * 1000;
     await delay(Math.max(0, overMs - Date.now()));
-    await expect(openSession(instance)).rejects.toThrow(BrokerError);
+    await expect(openSession(instance)).rejects.toThrow(
+      new RefusedError(`the grant of brief expired on ${new Date(grant.expiresMs).toISOString()}`),
+    );
     const renewed = await lab.grant(lab.request("brief").request, "brief", { expiresInMs: HOUR_MS });
     expect((await lab.logIn(instance)).grant.userJwt).toBe(renewed.userJwt);
   });
