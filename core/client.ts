@@ -1,8 +1,12 @@
 /** The low-level operations, for programs that keep a connection of their own. */
+import { Lanes } from "./broker/lanes.ts";
+import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
 import { findTag, type ListedTag, listTags } from "./tag/list.ts";
-import { type TagStatus, tagStatus } from "./tag/status.ts";
+import { type StatusOptions, type TagStatus, tagStatus } from "./tag/status.ts";
+import { type Explanation, explainTag } from "./watch/explain.ts";
+import { listWorkers, type WorkerEntry } from "./watch/workers.ts";
 
 export interface Pong {
   instance: string;
@@ -15,6 +19,9 @@ export interface Pong {
   /** Milliseconds there and back. */
   roundTripMs: number;
 }
+
+/** Tags whose counts are asked for at the same time. */
+const LOOKS_AT_ONCE = 8;
 
 export class Client {
   readonly #session: Session;
@@ -51,8 +58,39 @@ export class Client {
   }
 
   /** @param tag a full name, an unambiguous beginning of one, or `last` */
-  async status(tag: string): Promise<TagStatus> {
-    return tagStatus(this.#session, await findTag(this.#session, tag));
+  async status(tag: string, options: StatusOptions = {}): Promise<TagStatus> {
+    return tagStatus(this.#session, await findTag(this.#session, tag), options);
+  }
+
+  /** The status of all tags that the broker holds for you, the oldest first. */
+  async statuses(): Promise<TagStatus[]> {
+    const tags = await listTags(this.#session);
+    const statuses: (TagStatus | undefined)[] = [];
+    const lanes = new Lanes(LOOKS_AT_ONCE);
+    for (const [i, { tag }] of tags.entries()) {
+      await lanes.run(async () => {
+        statuses[i] = await tagStatus(this.#session, tag).catch((error: unknown) => {
+          // It was deleted since they were listed.
+          if (error instanceof InstanceError) return undefined;
+          throw error;
+        });
+      });
+    }
+    await lanes.done();
+    return statuses.filter((status) => status !== undefined);
+  }
+
+  /**
+   * Why a tag is not running, or what it waits for.
+   * @param tag a full name, an unambiguous beginning of one, or `last`
+   */
+  async explain(tag: string): Promise<Explanation> {
+    return explainTag(this.#session, await findTag(this.#session, tag));
+  }
+
+  /** All workers of the instance that are there, by datacenter and name. */
+  workers(): Promise<WorkerEntry[]> {
+    return listWorkers(this.#session);
   }
 
   async close(): Promise<void> {

@@ -1,37 +1,77 @@
 import { Args } from "@oclif/core";
-import { HumqCommand } from "../command.ts";
+import type { TagStatus } from "../../core/tag/status.ts";
+import { HumqCommand, prose } from "../command.ts";
+
+/** How long to look for the rate. */
+const MEASURE_MS = 1_000;
 
 export default class Status extends HumqCommand {
-  static override summary = "Show how far a tag is.";
+  static override summary = "Show how far a tag is, or all of yours.";
   static override description =
-    "By the broker's counts; nothing is fetched. Pending and running count messages (chunks), the others calls.";
-  static override examples = ["<%= config.bin %> status", "<%= config.bin %> status pi_3f --json"];
+    prose(`By the broker's counts; nothing is fetched. Pending and running count messages (chunks), the others calls. Of one tag
+that is not done it looks twice within a second, for the rate and the time left.`);
+  static override examples = [
+    "<%= config.bin %> status",
+    "<%= config.bin %> status last",
+    "<%= config.bin %> status pi_3f --json",
+  ];
   static override args = {
-    tag: Args.string({ default: "last", description: "name, any unambiguous beginning of it, or last" }),
+    tag: Args.string({ description: "name, any unambiguous beginning of it, or last; default: all your tags" }),
   };
 
-  async run() {
+  async run(): Promise<TagStatus | TagStatus[]> {
     const { args, flags } = await this.parse(Status);
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
-    const { list, moment } = await import("../table.ts");
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
-    const status = await client.status(args.tag);
-    const { tag, task, createdMs, datacenters, closed, calls, pending, running, succeeded, failed } = status;
-    await this.print(
-      list([
-        ["tag", tag],
-        ["task", task],
-        ["created", moment(createdMs)],
-        ["datacenters", datacenters.join(", ")],
-        ["calls", closed ? calls : "not submitted to its end"],
-        ["pending", pending],
-        ["running", running],
-        ["succeeded", succeeded],
-        ["failed", failed],
-      ]),
-    );
+    if (args.tag === undefined) {
+      const all = await client.statuses();
+      await this.print(await tableOf(all));
+      return all;
+    }
+    const status = await client.status(args.tag, { measureMs: MEASURE_MS });
+    await this.print(await listOf(status));
     return status;
   }
+}
+
+function stateOf({ closed, paused, calls, succeeded, failed, running }: TagStatus): string {
+  if (!closed) return "not submitted to its end";
+  if (succeeded + failed >= calls) return "done";
+  if (paused) return "paused";
+  return running > 0 ? "running" : "waiting";
+}
+
+async function tableOf(all: readonly TagStatus[]): Promise<string> {
+  const { moment, table } = await import("../table.ts");
+  const rows = all.map((status) => {
+    const { tag, createdMs, calls, pending, running, succeeded, failed } = status;
+    return [tag, moment(createdMs), stateOf(status), calls, pending, running, succeeded, failed];
+  });
+  return table(["TAG", "CREATED", "STATE", "CALLS", "PENDING", "RUNNING", "SUCCEEDED", "FAILED"], rows);
+}
+
+async function listOf(status: TagStatus): Promise<string> {
+  const { formatDuration } = await import("../../core/duration.ts");
+  const { list, moment } = await import("../table.ts");
+  const { tag, task, createdMs, expiresMs, closed, calls, pending, running, succeeded, failed, ended } = status;
+  const { perSecond, leftMs } = status;
+  return list([
+    ["tag", tag],
+    ["task", task],
+    ["state", stateOf(status)],
+    ["created", moment(createdMs)],
+    ["expires", moment(expiresMs)],
+    ["datacenters", status.datacenters.map((name) => `${name} (${ended[name]} ended)`).join(", ")],
+    ["calls", closed ? calls : "not submitted to its end"],
+    ["pending", pending],
+    ["running", running],
+    ["succeeded", succeeded],
+    ["failed", failed],
+    ...(perSecond === undefined ? [] : [["rate", `${Number(perSecond.toPrecision(3))} calls a second`] as const]),
+    ...(leftMs === undefined
+      ? []
+      : [["time left", `about ${formatDuration(Math.ceil(leftMs / 1000) * 1000)}`] as const]),
+  ]);
 }

@@ -8,12 +8,18 @@ import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
 import { checkKnown, shown } from "../options.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
+import { outcomeEvents, type TagEvent } from "../watch/events.ts";
+import { type Explanation, explainTag } from "../watch/explain.ts";
+import { leased } from "../watch/leased.ts";
+import { type LogsOptions, logsOf } from "../watch/logs.ts";
+import { checkWait, type Waited, type WaitOptions, waitFor } from "../watch/wait.ts";
 import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
+import { TagCall } from "./call.ts";
 import { findTag } from "./list.ts";
-import { type LogText, readLog } from "./log.ts";
+import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
-import { type TagStatus, tagStatus } from "./status.ts";
+import { type StatusOptions, type TagStatus, tagStatus } from "./status.ts";
 
 /** A call that ended otherwise than succeeded. */
 export interface CallError {
@@ -114,9 +120,33 @@ export class Tag<R = unknown> {
     );
   }
 
-  /** How far the broker says the tag is. */
-  status(): Promise<TagStatus> {
-    return withSession(this.#instance, (session) => tagStatus(session, this.name));
+  /** How far the broker says the tag is; with `measureMs` also how fast it goes on. */
+  status(options: StatusOptions = {}): Promise<TagStatus> {
+    return withSession(this.#instance, (session) => tagStatus(session, this.name, options));
+  }
+
+  /** Why it is not running, or what it waits for; with what to do about it. */
+  explain(): Promise<Explanation> {
+    return withSession(this.#instance, (session) => explainTag(session, this.name));
+  }
+
+  /**
+   * Outcomes as they are stored: one event for each call, those that ended before included, in the order stored. Ends
+   * when all calls have ended, or the signal aborts. Fetches no results; nothing is filed in the archive.
+   */
+  events(options: { signal?: AbortSignal } = {}): AsyncGenerator<TagEvent> {
+    return leased(this.#instance, async (session) =>
+      outcomeEvents(await openTag(session, this.name), this.#archive, options.signal),
+    );
+  }
+
+  /**
+   * Waits for the calls to end, without fetching results.
+   * @throws the signal's reason where that comes first
+   */
+  async wait(options: WaitOptions = {}): Promise<Waited> {
+    checkWait(options, this.length);
+    return waitFor(this.events(options.signal === undefined ? {} : { signal: options.signal }), options);
   }
 
   /** What has been pulled, in call order; `null` for a call without a result (yet). */
@@ -140,14 +170,33 @@ export class Tag<R = unknown> {
    * @throws what the call threw; UsageError where the tag has no such call
    */
   async result(index: number): Promise<R> {
-    if (!Number.isInteger(index) || index < 0 || index >= this.length) {
-      throw new UsageError(`${this.name} has calls 0 to ${this.length - 1}, got ${shown(index)}`);
-    }
+    this.#checkIndex(index);
     await this.#awaited.until(index);
     const outcome = this.#archive.outcome(index);
     if (outcome?.value !== undefined) return decodeValue(outcome.value) as R;
     if (outcome?.error !== undefined) throw decodeError(outcome.error);
     throw new InstanceError(`call ${index} of ${this.name} has not ended`);
+  }
+
+  #checkIndex(index: number): void {
+    if (!Number.isInteger(index) || index < 0 || index >= this.length) {
+      throw new UsageError(`${this.name} has calls 0 to ${this.length - 1}, got ${shown(index)}`);
+    }
+  }
+
+  /**
+   * One call, to look at or to run again here.
+   * @throws UsageError where the tag has no such call
+   */
+  call(index: number): TagCall<R> {
+    this.#checkIndex(index);
+    return new TagCall<R>(this, index, this.#instance);
+  }
+
+  /** What calls printed, in the order in which it was stored; with `follow` until they have ended. */
+  logs(options: LogsOptions = {}): AsyncGenerator<LogPiece> {
+    if (options.index !== undefined) this.#checkIndex(options.index);
+    return leased(this.#instance, async (session) => logsOf(await openTag(session, this.name), this.#archive, options));
   }
 
   /** Starts no more calls until {@link resume}; those that run go on to their end. */

@@ -1,0 +1,88 @@
+import { Args, Flags } from "@oclif/core";
+import type { Archive, Outcome } from "../../core/archive/index.ts";
+import { HumqCommand, prose } from "../command.ts";
+
+const STATES = ["open", "succeeded", "failed", "killed", "lost", "refused", "cancelled", "skipped"] as const;
+
+/** What is known of one call. */
+interface TaskJson {
+  index: number;
+  state: string;
+  /** The first line of its error; null where it has none. */
+  error: string | null;
+  worker: string | null;
+  datacenter: string | null;
+  startedMs: number | null;
+  durationMs: number | null;
+  peakMemoryBytes: number | null;
+}
+
+export default class Tasks extends HumqCommand {
+  static override summary = "List a tag's calls: how each ended, where, and how long it took.";
+  static override description =
+    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended. With --json:
+one array of {"index", "state", "error", "worker", "datacenter", "startedMs", "durationMs", "peakMemoryBytes"}.`);
+  static override examples = [
+    "<%= config.bin %> tasks last",
+    "<%= config.bin %> tasks last --state failed",
+    "<%= config.bin %> tasks pi.db 3,7-20 --json",
+  ];
+  static override args = {
+    source: Args.string({
+      required: true,
+      description: "TAG (name, any unambiguous beginning of it, or last) or FILE.db",
+    }),
+    calls: Args.string({ description: "only these calls, such as 3,7-20" }),
+  };
+  static override flags = {
+    state: Flags.string({
+      options: STATES,
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "only calls in this state",
+    }),
+  };
+
+  async run(): Promise<void> {
+    const { args, flags } = await this.parse(Tasks);
+    const { withArchive } = await import("../source.ts");
+    const { writeJson, writeLines } = await import("../stream.ts");
+    const asJson = this.jsonEnabled();
+    const options = { instance: flags.instance, quiet: asJson };
+    const { indicesOf, parseCalls } = await import("../../core/control/calls.ts");
+    const { errorLine } = await import("../../core/values/index.ts");
+    const { lineOf, HEADER } = await import("../task-line.ts");
+    await withArchive(args.source, options, async (archive) => {
+      const length = archive.getMeta("calls") ?? 0;
+      const all = [{ first: 0, last: length - 1 }];
+      const indices = indicesOf(args.calls === undefined ? all : parseCalls(args.calls, length));
+      const tasks = indices
+        .map((index) => taskOf(archive, index, errorLine))
+        .filter(({ state }) => flags.state === undefined || (flags.state as string[]).includes(state));
+      if (asJson)
+        await writeJson(
+          tasks.map((task) => ({ ...task })),
+          true,
+        );
+      else {
+        await writeLines([HEADER]);
+        await writeLines(tasks.map(lineOf));
+      }
+    });
+  }
+}
+
+function taskOf(archive: Archive, index: number, errorLine: (error: Uint8Array) => string): TaskJson {
+  const outcome: Partial<Outcome> = archive.outcome(index) ?? {};
+  const { error } = outcome;
+  return {
+    index,
+    state: outcome.state ?? "open",
+    error: error === undefined ? null : errorLine(error).toWellFormed(),
+    worker: outcome.worker ?? null,
+    datacenter: outcome.datacenter ?? null,
+    startedMs: outcome.startedMs ?? null,
+    durationMs: outcome.durationMs ?? null,
+    peakMemoryBytes: outcome.peakMemoryBytes ?? null,
+  };
+}

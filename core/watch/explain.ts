@@ -1,0 +1,185 @@
+/** Why a tag is not running, or not faster. */
+import type { Session } from "../instance/session.ts";
+import { openTag, type TagAccess } from "../tag/access.ts";
+import { queueInfo, statusOf, type TagStatus } from "../tag/status.ts";
+import { listWorkers, type WorkerEntry } from "./workers.ts";
+
+/** What keeps a tag, stable for programs. */
+export type ReasonCode =
+  | "finished"
+  | "not-closed"
+  | "expired"
+  | "no-queue"
+  | "paused"
+  | "no-worker"
+  | "too-many-cpus"
+  | "own-calls-only"
+  | "concurrency"
+  | "no-free-slot"
+  | "not-taken"
+  | "running"
+  | "no-outcome";
+
+export interface Reason {
+  code: ReasonCode;
+  /** What is the matter. */
+  message: string;
+  /** What to do about it; absent where there is nothing to do. */
+  advice?: string;
+}
+
+export interface Explanation {
+  tag: string;
+  /** What matters most comes first. */
+  reasons: Reason[];
+}
+
+/** What matters here of the tag's queue. */
+interface Queue {
+  /** Requests of workers for calls of it. */
+  waiting: number;
+  /** Messages that may be in workers' hands at once. */
+  limit: number;
+}
+
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** What keeps any call of the tag from ever starting, whatever the workers do; the first that holds says all. */
+function ended(status: TagStatus): Reason | undefined {
+  const { tag, calls, succeeded, failed } = status;
+  if (!status.closed) {
+    return {
+      code: "not-closed",
+      message: "it was not submitted to its end: it has no closing record, so its calls do not run",
+      advice: "wait for the program that submits it; if that was cut off, submit again",
+    };
+  }
+  if (succeeded + failed >= calls) {
+    const all = failed === 0 ? "all succeeded" : `${succeeded} succeeded, ${failed} ended otherwise`;
+    const advice = failed === 0 ? `humq pull ${tag}` : `humq pull ${tag}, humq errors ${tag}`;
+    return { code: "finished", message: `all ${plural(calls, "call")} have ended: ${all}`, advice };
+  }
+  if (status.expiresMs <= Date.now()) {
+    const since = new Date(status.expiresMs).toISOString();
+    return {
+      code: "expired",
+      message: `it expired on ${since}: no worker starts a call of it`,
+      advice: "submit again",
+    };
+  }
+  return undefined;
+}
+
+/** What is wrong with the workers, whom the tag needs. */
+function ofWorkers(access: TagAccess, workers: readonly WorkerEntry[]): Reason | undefined {
+  const { datacenters } = access.manifest;
+  const { cpus } = access.options;
+  const named = datacenters.map((name) => `"${name}"`).join(", ");
+  const where = `datacenter${datacenters.length === 1 ? "" : "s"} ${named}`;
+  if (workers.length === 0) {
+    return {
+      code: "no-worker",
+      message: `no worker of ${where} is there`,
+      advice: "start one there: humq worker. All that are there: humq workers",
+    };
+  }
+  const most = Math.max(...workers.map(({ slots }) => slots));
+  if (cpus > most) {
+    return {
+      code: "too-many-cpus",
+      message: `a call needs ${cpus} cpus, and the largest worker of ${where} has ${plural(most, "slot")}`,
+      advice: `start one with more: humq worker --slots ${cpus}; or submit again with fewer cpus`,
+    };
+  }
+  if (workers.every(({ isolation, unsafe }) => isolation === "none" && !unsafe)) {
+    return {
+      code: "own-calls-only",
+      message: `the workers of ${where} have no isolation, so each runs only calls of the person who started it`,
+      advice: "if that is not you: have bubblewrap installed there, or the worker started with --unsafe",
+    };
+  }
+  return undefined;
+}
+
+/** What happens to calls that nobody has taken yet. */
+function ofPending(access: TagAccess, status: TagStatus, workers: readonly WorkerEntry[], queue: Queue): Reason {
+  const { cpus } = access.options;
+  const pending = `${plural(status.pending, "message")} wait${status.pending === 1 ? "s" : ""}`;
+  if (status.running >= queue.limit) {
+    return {
+      code: "concurrency",
+      message: `${pending}: no more than ${queue.limit} may run at once, and ${status.running} do`,
+      advice: "that is the tag's own limit (concurrency)",
+    };
+  }
+  const free = workers.filter(({ slots, busy }) => slots - busy >= cpus);
+  if (free.length === 0) {
+    return {
+      code: "no-free-slot",
+      message: `${pending}: all ${plural(workers.length, "worker")} that may run it are busy`,
+      advice: "more workers or slots make it faster: humq worker --slots N",
+    };
+  }
+  if (queue.waiting === 0 && status.running === 0) {
+    return {
+      code: "not-taken",
+      message: `${pending}, and ${plural(free.length, "worker")} with free slots does not ask for them`,
+      advice:
+        "look again in a moment. If it stays so, what the worker printed says why (a grant that has expired, packages)",
+    };
+  }
+  return { code: "running", message: `${pending} for a moment: workers are taking them` };
+}
+
+/** What is the matter with a tag that has calls left to run. */
+function unfinished(
+  access: TagAccess,
+  status: TagStatus,
+  queue: Queue | undefined,
+  workers: readonly WorkerEntry[],
+): Reason[] {
+  const { tag, pending, running, calls, succeeded, failed } = status;
+  const open = calls - succeeded - failed;
+  if (queue === undefined) {
+    const message = `its queue is not on the broker any more, so nobody can take its ${plural(open, "open call")}`;
+    return [{ code: "no-queue", message, advice: "submit again" }];
+  }
+  const reasons: Reason[] = [];
+  if (status.paused) {
+    reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
+  }
+  const missing = ofWorkers(access, workers);
+  if (missing !== undefined) reasons.push(missing);
+  else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers, queue));
+  if (running > 0) {
+    reasons.push({
+      code: "running",
+      message: `${plural(running, "message")} ${running === 1 ? "is" : "are"} in the hands of workers; their outcomes are awaited`,
+      advice: `what they print: humq logs ${tag} --follow`,
+    });
+  }
+  if (pending === 0 && running === 0) {
+    reasons.push({
+      code: "no-outcome",
+      message: `${plural(open, "call")} left the queue without an outcome that is stored`,
+      advice: "look again in a moment. If it stays so the broker has lost something: submit those calls again",
+    });
+  }
+  return reasons;
+}
+
+/** @param tag its full name */
+export async function explainTag(session: Session, tag: string): Promise<Explanation> {
+  const access = await openTag(session, tag);
+  const [status, queue, all] = await Promise.all([statusOf(access), queueInfo(access), listWorkers(session)]);
+  const final = ended(status);
+  if (final !== undefined) return { tag, reasons: [final] };
+  const workers = all.filter(({ datacenter }) => access.manifest.datacenters.includes(datacenter));
+  const known = queue && {
+    waiting: queue.num_waiting,
+    limit: queue.config.max_ack_pending ?? Number.POSITIVE_INFINITY,
+  };
+  return { tag, reasons: unfinished(access, status, known, workers) };
+}
