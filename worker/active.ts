@@ -3,7 +3,7 @@ import type { RunnableTag } from "./tag.ts";
 
 /** Work that a worker holds ahead, per slot: short calls are fast, long ones are never hoarded. */
 export const AHEAD_MS = 500;
-/** Messages that a worker holds of one tag at most. */
+/** Calls that a worker holds of one tag at most: each costs it a kilobyte or so until its outcome is stored. */
 const HOLD_MOST = 2000;
 /** Weight of the newest message in the running average of how long one takes. */
 const NEWEST_WEIGHT = 0.2;
@@ -37,13 +37,14 @@ export class ActiveTag {
 
   /** How many messages to hold on `slots` slots. */
   target(slots: number): number {
-    const { cpus } = this.runnable.options;
+    const { cpus, chunkSize } = this.runnable.options;
     const running = Math.floor(slots / cpus);
     // What is held ahead counts against the tag's limit, so a limited tag is not held ahead at all.
     // Nor is what may end this worker: whatever is held beside it would be lost with it.
     if (this.limited || this.suspects > 0 || cpus > 1 || this.averageMs === undefined) return running;
     const ahead = Math.ceil((running * AHEAD_MS) / Math.max(this.averageMs, 0.01));
-    return Math.min(HOLD_MOST, Math.max(running, ahead));
+    const most = Math.ceil(HOLD_MOST / chunkSize);
+    return Math.max(running, Math.min(most, ahead));
   }
 
   /** How many messages to ask for now; 0 while it holds at least half of what it may. */

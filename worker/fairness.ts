@@ -25,15 +25,23 @@ export class Fairness {
     return this.#servedMs.size;
   }
 
-  #compare(a: ActiveTag, b: ActiveTag): number {
+  /**
+   * @param ready the tags to choose from
+   * @param all every tag that this worker holds messages of
+   */
+  first(ready: readonly ActiveTag[], all: readonly ActiveTag[]): ActiveTag | undefined {
     // What a user's tags hold already counts as served: else one user fills all slots before any call has ended.
-    const load = (tag: ActiveTag) => (this.#servedMs.get(tag.runnable.u) ?? 0) + tag.heldMs;
-    if (a.runnable.u !== b.runnable.u) return load(a) - load(b);
-    const priority = b.runnable.options.priority - a.runnable.options.priority;
-    return priority !== 0 ? priority : a.runnable.manifest.createdMs - b.runnable.manifest.createdMs;
+    const loads = new Map(this.#servedMs);
+    for (const tag of all) loads.set(tag.runnable.u, (loads.get(tag.runnable.u) ?? 0) + tag.heldMs);
+    const loadOf = (tag: ActiveTag) => loads.get(tag.runnable.u) ?? 0;
+    const least = Math.min(...ready.map(loadOf));
+    const next = ready.find((tag) => loadOf(tag) === least);
+    return ready
+      .filter((tag) => tag.runnable.u === next?.runnable.u)
+      .sort((a, b) => byPriority(a, b) || a.runnable.manifest.createdMs - b.runnable.manifest.createdMs)[0];
   }
+}
 
-  first(tags: readonly ActiveTag[]): ActiveTag | undefined {
-    return [...tags].sort((a, b) => this.#compare(a, b))[0];
-  }
+function byPriority(a: ActiveTag, b: ActiveTag): number {
+  return b.runnable.options.priority - a.runnable.options.priority;
 }

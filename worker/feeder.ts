@@ -123,7 +123,7 @@ export class Feeder {
         this.#hasRoom(tag.weight) &&
         this.#served(tag),
     );
-    return this.#fairness.first(ready);
+    return this.#fairness.first(ready, this.tags);
   }
 
   /** Waits until something is heard, or the first rest ends. */

@@ -26,6 +26,11 @@ export class Gate implements AsyncDisposable {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
   }
 
+  /** How many calls wait now. */
+  get waiting(): number {
+    return [...this.#waiting.values()].reduce((sum, responses) => sum + responses.length, 0);
+  }
+
   #ask(key: string, response: ServerResponse): void {
     if (this.#open.has(key)) response.end("go");
     else this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), response]);
