@@ -26,6 +26,6 @@ export class LogWriter {
       { rootKey, user, tag, index, generation, callHash, part },
       { stream, text },
     );
-    this.#nc.publish(subjectOf.log(runnable.u, tag, index), sealed);
+    if (!this.#nc.isClosed()) this.#nc.publish(subjectOf.log(runnable.u, tag, index), sealed);
   }
 }

@@ -37,18 +37,22 @@ const REQUEST_TIMEOUT_MS = 5_000;
 
 function delivery(nc: NatsConnection, message: Msg): Delivery {
   const reply = message.reply ?? "";
+  const send = (body: string) => {
+    // Where the broker shut this worker out, the message is delivered again by itself.
+    if (!nc.isClosed()) nc.publish(reply, body);
+  };
   let abandoned = false;
   return {
     ...parseAck(reply),
     index: indexOf(message.subject),
     data: message.data,
-    ack: () => nc.publish(reply, "+ACK"),
+    ack: () => send("+ACK"),
     release: (delayMs) => {
       const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
-      if (!abandoned) nc.publish(reply, body);
+      if (!abandoned) send(body);
     },
     keep: () => {
-      if (!abandoned) nc.publish(reply, "+WPI");
+      if (!abandoned) send("+WPI");
     },
     abandon: () => {
       abandoned = true;

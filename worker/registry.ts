@@ -29,6 +29,7 @@ export class Registry {
     announce();
     this.#timer = setInterval(announce, LOOK_MS);
     this.#leave = () => {
+      if (nc.isClosed()) return;
       // How a KV bucket spells that a key was deleted (ADR-8).
       const deleted = headers();
       deleted.set("KV-Operation", "DEL");

@@ -6,7 +6,7 @@ import { IMPORTED_API } from "../core/broker/names.ts";
 import { ACK_WAIT_MS } from "../core/broker/queue.ts";
 import { StreamReader } from "../core/broker/read.ts";
 import { formatDuration } from "../core/duration.ts";
-import { InstanceError, UsageError } from "../core/errors.ts";
+import { BrokerError, InstanceError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { openSession, type Session } from "../core/instance/session.ts";
 import { VERSION } from "../core/version.ts";
@@ -90,7 +90,7 @@ export class Worker {
   readonly slots: number;
   readonly isolation: Isolation;
   readonly unsafe: boolean;
-  /** Resolves when it has stopped. */
+  /** Resolves when it has stopped; rejects where the broker shut it out. */
   readonly finished: Promise<void>;
   readonly #session: Session;
   readonly #log: Log;
@@ -107,6 +107,8 @@ export class Worker {
   readonly #codes: CodeCache;
   #discovery: Discovery | undefined;
   #resolveFinished: () => void = () => undefined;
+  #rejectFinished: (reason: Error) => void = () => undefined;
+  #lost: Error | undefined;
   #stopping: Promise<void> | undefined;
 
   /** @throws InstanceError where this machine has no worker's grant; UsageError where an option is wrong */
@@ -216,8 +218,18 @@ export class Worker {
       version: VERSION,
       startedMs,
     }));
-    this.finished = new Promise((resolve) => {
+    this.finished = new Promise((resolve, reject) => {
       this.#resolveFinished = resolve;
+      this.#rejectFinished = reject;
+    });
+    // Whoever waits for it hears of it; nobody has to.
+    this.finished.catch(() => undefined);
+    void nc.closed().then((reason) => {
+      if (this.#stopping !== undefined) return;
+      const why = reason instanceof Error ? `: ${reason.message}` : "";
+      this.#lost = new BrokerError(`the broker does not let this worker in any more${why}. Has its grant expired?`);
+      this.#log.warn(this.#lost.message);
+      void this.stop();
     });
     void this.#feeder.run();
   }
@@ -312,8 +324,9 @@ export class Worker {
     clearInterval(this.#keeper);
     this.#runner.close();
     this.#puller.close();
-    await this.#session.nc.drain();
-    this.#resolveFinished();
+    if (!this.#session.nc.isClosed()) await this.#session.nc.drain();
+    if (this.#lost === undefined) this.#resolveFinished();
+    else this.#rejectFinished(this.#lost);
   }
 }
 
