@@ -2,7 +2,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { subjectOf } from "../core/broker/names.ts";
 import { sealLog } from "../core/trust/log.ts";
-import type { CallJob } from "./runner.ts";
+import type { CallJob } from "./call-job.ts";
 
 /** Publishes pieces as they come; a lost one costs some output, never a result. */
 export class LogWriter {

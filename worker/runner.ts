@@ -1,62 +1,26 @@
-/** From a pulled message to stored outcomes: check, run, store, and only then acknowledge. */
-import { createHash, randomBytes } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { pauseMs } from "../core/attempts.ts";
-import { Lanes } from "../core/broker/lanes.ts";
-import { streamOf, subjectOf } from "../core/broker/names.ts";
-import { ApiError, publish } from "../core/broker/publish.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { CallCancelled } from "../core/control/cancelled.ts";
 import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
-import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
-import type { VerifiedCall } from "../core/trust/call.ts";
+import type { ErrorState } from "../core/outcome.ts";
 import { leafHash } from "../core/trust/merkle.ts";
-import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
-import { SealKind, seal } from "../core/trust/seal.ts";
-import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
-import { CallFailed, CallLost, CallRefused, crashError } from "./call-errors.ts";
+import { CallLost, CallRefused, crashError } from "./call-errors.ts";
+import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
-import type { Job, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
+import type { JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
-import { OutcomeWriter } from "./outcomes.ts";
+import { OutcomeStore } from "./outcome-store.ts";
 import type { Delivery } from "./pull.ts";
 import { isCallsError } from "./setup.ts";
-
-/** Parts of a large result that are on their way to the broker at once. */
-const PARTS_AT_ONCE = 8;
 
 /** A tag whose code, packages or arguments could not be fetched, or results not be stored, is tried again after this. */
 const TRY_AGAIN_MS = 2_000;
 /** How long storing may still take when the worker stops. */
 const SETTLE_MS = 5_000;
-
-/** A message on its way through an executor. */
-export interface CallJob extends Job {
-  tag: ActiveTag;
-  /** Which of its calls are still to be run. */
-  remaining: Remaining;
-  losses: number;
-  /** It may be another worker's by now: nothing more of it is begun here. */
-  abandoned: boolean;
-  /** Writes of outcomes that are under way. */
-  writes: Promise<void>[];
-  /** Large results under way, by index: how their parts are named and sent. */
-  spills: Map<number, { id: string; lanes: Lanes }>;
-  /** Set where it is not to run (on). */
-  verdict?: Exclude<Verdict, { do: "run" }>;
-  /** Whether an executor has begun with it. */
-  running: boolean;
-  /** Whether all of it has run that will, so that it only waits for its outcomes to be stored. */
-  ran: boolean;
-  /** The broker did not answer while a large result was sent: it has to run again. */
-  unsent: boolean;
-  /** When an executor began with it, and for how long it kept one, by `performance.now()`. */
-  startedMs: number;
-  tookMs: number;
-}
 
 export interface RunnerOptions {
   nc: NatsConnection;
@@ -80,7 +44,7 @@ type Ending = "stored" | "returned" | "again";
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #history: History;
-  readonly #writers = new Map<string, OutcomeWriter>();
+  readonly #store: OutcomeStore;
   readonly #held = new Map<Delivery, Promise<void>>();
   readonly #jobs = new Set<CallJob>();
   readonly #stopped = Promise.withResolvers<undefined>();
@@ -91,6 +55,7 @@ export class Runner {
     this.#options = options;
     const { nc, reader, datacenter, worker } = options;
     this.#history = new History(nc, reader, datacenter, worker);
+    this.#store = new OutcomeStore(options);
   }
 
   /** The pool tells the runner of its jobs, so it is made after it. */
@@ -119,16 +84,6 @@ export class Runner {
     for (const delivery of this.#held.keys()) delivery.keep();
   }
 
-  #writer(u: string): OutcomeWriter {
-    let writer = this.#writers.get(u);
-    if (writer === undefined) {
-      const { nc, datacenter, log } = this.#options;
-      writer = new OutcomeWriter(nc, u, datacenter, log);
-      this.#writers.set(u, writer);
-    }
-    return writer;
-  }
-
   /** Works a message to its end: what goes wrong becomes the call's outcome, or it is handed back. */
   take(tag: ActiveTag, delivery: Delivery): void {
     const run = this.#run(tag, delivery).catch((error: Error) => {
@@ -141,7 +96,8 @@ export class Runner {
     let job: CallJob | undefined;
     try {
       const call = tag.runnable.verifier.open(delivery.data, delivery.index);
-      job = this.#jobOf(tag, call);
+      job = jobOf(this.#options.reader, tag, call);
+      job.delivery = delivery;
       this.#jobs.add(job);
       const verdict = await tag.runnable.control.judge(call);
       if (verdict.do !== "run") job.verdict = verdict;
@@ -157,45 +113,6 @@ export class Runner {
       if (job?.ran !== true) this.#options.onRan(tag, job?.tookMs ?? 0);
       this.#options.onEnded(tag);
     }
-  }
-
-  #jobOf(tag: ActiveTag, call: VerifiedCall): CallJob {
-    const { u, tag: name } = tag.runnable;
-    const { reader } = this.#options;
-    const { first, count, generation, parts } = call;
-    const read = async function* (): AsyncGenerator<Uint8Array> {
-      let left = parts;
-      const hash = createHash("sha256");
-      for await (const stored of reader.all(streamOf.arguments(u), subjectOf.argumentPart(u, name, String(first)))) {
-        hash.update(stored.data);
-        // Before the last one is passed on: without it nothing is started.
-        if (--left === 0 && Buffer.compare(hash.digest(), call.sealed) !== 0) {
-          throw new RefusedError(`the arguments of call ${first} are not the ones that were signed`);
-        }
-        yield stored.data;
-        if (left === 0) return;
-      }
-    };
-    return {
-      tagId: tag.runnable.id,
-      first,
-      count,
-      generation,
-      callHash: call.hash,
-      ...(parts === 0 ? { sealed: call.sealed } : { parts: { count: parts, read } }),
-      tag,
-      writes: [],
-      spills: new Map(),
-      remaining: new Remaining([{ from: first, to: first + count, attempts: 0 }]),
-      losses: 0,
-      timeLimitMs: tag.runnable.options.timeLimitMs,
-      abandoned: false,
-      running: false,
-      ran: false,
-      unsent: false,
-      startedMs: performance.now(),
-      tookMs: 0,
-    };
   }
 
   /** What went before is on record before the message is anybody's again. */
@@ -350,7 +267,7 @@ export class Runner {
     }
     const again = !overTime && this.#mayTryAgain(job);
     job.remaining.ended(index, again);
-    if (!again) void this.#storeError(job, index, crashError(cause), overTime ? "killed" : "failed", cause.ranMs);
+    if (!again) void this.#store.error(job, index, crashError(cause), overTime ? "killed" : "failed", cause.ranMs);
     return true;
   }
 
@@ -361,42 +278,8 @@ export class Runner {
   #storeErrors(job: CallJob, from: number, to: number, error: unknown, state: ErrorState): void {
     for (let index = from; index < to; index++) {
       job.remaining.ended(index, false);
-      void this.#storeError(job, index, error, state);
+      void this.#store.error(job, index, error, state);
     }
-  }
-
-  #storeError(job: CallJob, index: number, error: unknown, state: ErrorState, ranMs = 0): Promise<void> {
-    const { runnable } = job.tag;
-    const { rootKey, user, tag } = runnable.manifest;
-    const { generation, callHash, attempt, losses } = job;
-    const worker = this.#options.worker;
-    const attempts = attempt ?? 0;
-    const meta = { startedMs: Date.now() - ranMs, durationMs: ranMs, worker, attempts, losses, state };
-    const plaintext = encodeOutcome(meta, encodeError(error));
-    const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
-    return this.#store(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
-  }
-
-  #store(job: CallJob, outcome: Outcome): Promise<void> {
-    const { u, tag } = job.tag.runnable;
-    const { generation, callHash } = job;
-    const { index, kind, sealed } = outcome;
-    const spill = job.spills.get(index);
-    const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
-    const write = () => this.#writer(u).write(tag, index, kind, data);
-    const stored =
-      spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
-    job.writes.push(stored);
-    // Whoever waits for the job hears of it, but maybe only after other calls of it have run.
-    stored.catch(() => undefined);
-    return stored;
-  }
-
-  /** What the broker refuses (the bucket is full) it will refuse again; where it did not answer the call runs again. */
-  #notSent(job: CallJob, index: number, error: unknown): Promise<void> {
-    if (!(error instanceof ApiError)) throw error;
-    job.spills.delete(index);
-    return this.#storeError(job, index, new CallFailed(`its result could not be stored: ${error.message}`), "failed");
   }
 
   /** For the pool: the job is the one that its executor works on. */
@@ -405,32 +288,18 @@ export class Runner {
     job.startedMs = performance.now();
   }
 
+  /** For the pool: see {@link OutcomeStore.part}. */
+  onResultPart(job: CallJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
+    return this.#store.part(job, index, part, sealed);
+  }
+
   /** For the pool: a call came to its outcome. */
   onOutcome(job: CallJob, outcome: Outcome): void {
     const { index, kind, permanent } = outcome;
     const again = kind === "error" && permanent !== true && this.#mayTryAgain(job);
     job.remaining.ended(index, again);
     if (again) job.spills.delete(index);
-    else void this.#store(job, outcome);
-  }
-
-  /** For the pool: a part of a large result. Resolves when the next may come. */
-  async onResultPart(job: CallJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
-    const { nc, datacenter } = this.#options;
-    const { u, tag } = job.tag.runnable;
-    let spill = job.spills.get(index);
-    if (part === 0 || spill === undefined) {
-      // A call that runs again names its parts anew, so two runs never mix.
-      spill = { id: `${index}-${randomBytes(8).toString("hex")}`, lanes: new Lanes(PARTS_AT_ONCE) };
-      job.spills.set(index, spill);
-    }
-    const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
-    try {
-      await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
-    } catch (error) {
-      job.unsent = !(error instanceof ApiError);
-      throw error;
-    }
+    else void this.#store.outcome(job, outcome);
   }
 
   /** A message that is not what the submitter signed is never run; its submitter is told. */
@@ -450,8 +319,8 @@ export class Runner {
       return;
     }
     const call = { first: delivery.index, count: 1, generation: 0, parts: 0, sealed: delivery.data };
-    const job = this.#jobOf(tag, { ...call, hash: leafHash(delivery.data) });
-    void this.#storeError(job, delivery.index, new CallRefused(message), "refused");
+    const job = jobOf(this.#options.reader, tag, { ...call, hash: leafHash(delivery.data) });
+    void this.#store.error(job, delivery.index, new CallRefused(message), "refused");
     await Promise.all(job.writes);
     delivery.ack();
   }
@@ -461,10 +330,10 @@ export class Runner {
    * none back. What runs goes on; its outcome counts if it is the first.
    */
   abandonUnstarted(): void {
-    for (const delivery of this.#held.keys()) delivery.abandon();
     for (const job of this.#jobs) {
       if (job.running || job.ran) continue;
       job.abandoned = true;
+      job.delivery?.abandon();
       this.#pool?.kill(job, "it may be another worker's by now");
     }
   }
@@ -493,6 +362,6 @@ export class Runner {
 
   /** Gives up what is not stored. */
   close(): void {
-    for (const writer of this.#writers.values()) writer.close();
+    this.#store.close();
   }
 }

@@ -11,6 +11,7 @@ import { findInstance, type Instance } from "../core/instance/home.ts";
 import { openSession, type Session } from "../core/instance/session.ts";
 import { VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
+import type { CallJob } from "./call-job.ts";
 import { CodeCache } from "./code.ts";
 import { Discovery } from "./discovery.ts";
 import type { TagSetup } from "./executor/job.ts";
@@ -24,7 +25,7 @@ import { LogWriter } from "./logs.ts";
 import { packagesFolder } from "./packages/index.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
-import { type CallJob, Runner } from "./runner.ts";
+import { Runner } from "./runner.ts";
 import { isCallsError, prepareTag } from "./setup.ts";
 
 export interface WorkerOptions extends LeaveOptions {

@@ -48,7 +48,7 @@ test("a call that fails is tried again until it succeeds, and the archive counts
   await using _worker = await startWorker();
   const work = task(failsBefore);
   work(0);
-  work(Date.now() + 1_500);
+  work(Date.now() + 5_000);
   using tag = await work.submit({ attempts: 10 });
   expect(await tag.pull({ blocking: true })).toBe(0);
   expect(await collect(tag.results())).toEqual(["late enough", "late enough"]);

@@ -1,0 +1,116 @@
+/** Storing what calls ended with, large results in parts first. */
+import { randomBytes } from "node:crypto";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { Lanes } from "../core/broker/lanes.ts";
+import { subjectOf } from "../core/broker/names.ts";
+import { ApiError, publish } from "../core/broker/publish.ts";
+import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
+import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
+import { SealKind, seal } from "../core/trust/seal.ts";
+import { encodeError } from "../core/values/index.ts";
+import type { ActiveTag } from "./active.ts";
+import { CallFailed } from "./call-errors.ts";
+import type { Job, Outcome } from "./executor/job.ts";
+import type { Log } from "./log.ts";
+import { OutcomeWriter } from "./outcomes.ts";
+
+/** Parts of a large result that are on their way to the broker at once. */
+const PARTS_AT_ONCE = 8;
+
+/** What is to be known of a job to store its outcomes. */
+export interface StoredJob extends Job {
+  tag: ActiveTag;
+  losses: number;
+  /** Writes of outcomes that are under way. */
+  writes: Promise<void>[];
+  /** Large results under way, by index: how their parts are named and sent. */
+  spills: Map<number, { id: string; lanes: Lanes }>;
+  /** The broker did not answer while a large result was sent: it has to run again. */
+  unsent: boolean;
+}
+
+export interface StoreOptions {
+  nc: NatsConnection;
+  datacenter: string;
+  worker: string;
+  log: Log;
+}
+
+export class OutcomeStore {
+  readonly #options: StoreOptions;
+  readonly #writers = new Map<string, OutcomeWriter>();
+
+  constructor(options: StoreOptions) {
+    this.#options = options;
+  }
+
+  #writer(u: string): OutcomeWriter {
+    let writer = this.#writers.get(u);
+    if (writer === undefined) {
+      const { nc, datacenter, log } = this.#options;
+      writer = new OutcomeWriter(nc, u, datacenter, log);
+      this.#writers.set(u, writer);
+    }
+    return writer;
+  }
+
+  /** An outcome that the worker makes itself. @param ranMs how long the call ran, in milliseconds */
+  error(job: StoredJob, index: number, error: unknown, state: ErrorState, ranMs = 0): Promise<void> {
+    const { runnable } = job.tag;
+    const { rootKey, user, tag } = runnable.manifest;
+    const { generation, callHash, attempt, losses } = job;
+    const worker = this.#options.worker;
+    const attempts = attempt ?? 0;
+    const meta = { startedMs: Date.now() - ranMs, durationMs: ranMs, worker, attempts, losses, state };
+    const plaintext = encodeOutcome(meta, encodeError(error));
+    const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
+    return this.outcome(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });
+  }
+
+  /** What a call ended with; resolves when it, or one before it, is stored. */
+  outcome(job: StoredJob, outcome: Outcome): Promise<void> {
+    const { u, tag } = job.tag.runnable;
+    const { generation, callHash } = job;
+    const { index, kind, sealed } = outcome;
+    const spill = job.spills.get(index);
+    const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
+    const write = () => this.#writer(u).write(tag, index, kind, data);
+    const stored =
+      spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
+    job.writes.push(stored);
+    // Whoever waits for the job hears of it, but maybe only after other calls of it have run.
+    stored.catch(() => undefined);
+    return stored;
+  }
+
+  /** What the broker refuses (the bucket is full) it will refuse again; where it did not answer the call runs again. */
+  #notSent(job: StoredJob, index: number, error: unknown): Promise<void> {
+    if (!(error instanceof ApiError)) throw error;
+    job.spills.delete(index);
+    return this.error(job, index, new CallFailed(`its result could not be stored: ${error.message}`), "failed");
+  }
+
+  /** A part of a large result. Resolves when the next may come. */
+  async part(job: StoredJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
+    const { nc, datacenter } = this.#options;
+    const { u, tag } = job.tag.runnable;
+    let spill = job.spills.get(index);
+    if (part === 0 || spill === undefined) {
+      // A call that runs again names its parts anew, so two runs never mix.
+      spill = { id: `${index}-${randomBytes(8).toString("hex")}`, lanes: new Lanes(PARTS_AT_ONCE) };
+      job.spills.set(index, spill);
+    }
+    const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
+    try {
+      await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
+    } catch (error) {
+      job.unsent = !(error instanceof ApiError);
+      throw error;
+    }
+  }
+
+  /** Gives up what is not stored. */
+  close(): void {
+    for (const writer of this.#writers.values()) writer.close();
+  }
+}
