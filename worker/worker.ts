@@ -325,7 +325,9 @@ export class Worker {
     clearInterval(this.#keeper);
     this.#runner.close();
     this.#puller.close();
-    if (!this.#session.nc.isClosed()) await this.#session.nc.drain();
+    const { nc } = this.#session;
+    // Where the broker is away there is nobody to drain to.
+    if (!nc.isClosed()) await nc.drain().catch(() => nc.close());
     if (this.#lost === undefined) this.#resolveFinished();
     else this.#rejectFinished(this.#lost);
   }
