@@ -3,6 +3,7 @@ export { Client, type Pong } from "./client.ts";
 export type { CallList } from "./control/calls.ts";
 export type { CancelOptions } from "./control/cancel.ts";
 export type { DeleteOptions } from "./control/delete.ts";
+export type { RetryOptions } from "./control/retry.ts";
 export {
   ArchiveError,
   BrokerError,

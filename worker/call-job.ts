@@ -1,6 +1,6 @@
 /** A call message as the worker runs it. */
 import { createHash } from "node:crypto";
-import { streamOf, subjectOf } from "../core/broker/names.ts";
+import { argumentsId, streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { RefusedError } from "../core/errors.ts";
 import type { VerifiedCall } from "../core/trust/call.ts";
@@ -36,7 +36,10 @@ export function jobOf(reader: StreamReader, tag: ActiveTag, call: VerifiedCall):
   const read = async function* (): AsyncGenerator<Uint8Array> {
     let left = parts;
     const hash = createHash("sha256");
-    for await (const stored of reader.all(streamOf.arguments(u), subjectOf.argumentPart(u, name, String(first)))) {
+    for await (const stored of reader.all(
+      streamOf.arguments(u),
+      subjectOf.argumentPart(u, name, argumentsId(first, generation)),
+    )) {
       hash.update(stored.data);
       // Before the last one is passed on: without it nothing is started.
       if (--left === 0 && Buffer.compare(hash.digest(), call.sealed) !== 0) {

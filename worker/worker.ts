@@ -242,12 +242,9 @@ export class Worker {
       knows: (id) => this.#done.has(id) || this.#feeder.has(id),
       onHint: (id) => {
         this.#done.delete(id);
-        this.#feeder.rouse(id);
+        this.#obeyIfActive(id);
       },
-      onCancel: (id) => {
-        const tag = this.#feeder.tags.find(({ runnable }) => runnable.id === id);
-        if (tag !== undefined) void this.#obey(tag);
-      },
+      onCancel: (id) => this.#obeyIfActive(id),
       onSweep: async () => {
         for (const tag of this.#feeder.tags) await this.#obey(tag);
       },
@@ -286,6 +283,11 @@ export class Worker {
       });
     }
     return setup;
+  }
+
+  #obeyIfActive(id: string): void {
+    const tag = this.#feeder.tags.find(({ runnable }) => runnable.id === id);
+    if (tag !== undefined) void this.#obey(tag);
   }
 
   /** Reads what the submitter said of a tag since, and lets go of calls that are not to run any more. */

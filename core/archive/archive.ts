@@ -10,7 +10,7 @@ import {
   removeTemporaryFile,
   type WriteOptions,
 } from "./files.ts";
-import { fileOutcomes } from "./filing.ts";
+import { fileOutcomes, reopenCalls } from "./filing.ts";
 import { Hashes } from "./hashes.ts";
 import { checkHeader } from "./header.ts";
 import { type ArchiveMeta, readMeta, writeMeta } from "./meta.ts";
@@ -188,6 +188,12 @@ export class Archive {
   putOutcomes(batch: readonly Outcome[], readPosition: number): number {
     this.hashes.flush();
     return fileOutcomes(this.store, batch.map(rowOf), readPosition);
+  }
+
+  /** Calls that run anew are open again; `generation` is the one in which they do. */
+  reopen(calls: readonly { first: number; last: number; generation: number }[]): void {
+    this.hashes.flush();
+    reopenCalls(this.store, calls);
   }
 
   outcome(index: number): Outcome | undefined {

@@ -55,6 +55,20 @@ export function fileOutcomes(store: Store, rows: readonly Row[], readPosition: n
   });
 }
 
+/** Forgets what calls ended with in generations before the one given. */
+export function reopenCalls(store: Store, calls: readonly { first: number; last: number; generation: number }[]): void {
+  const ended = "FROM ended WHERE idx BETWEEN ? AND ? AND generation < ?";
+  const states = store.prepare(`SELECT state, count(*) AS calls ${ended} GROUP BY state`);
+  const forget = store.prepare(`DELETE ${ended}`);
+  const count = store.prepare("UPDATE states SET calls = calls - ? WHERE id = ?");
+  store.transaction(() => {
+    for (const { first, last, generation } of calls) {
+      for (const row of states.all(first, last, generation)) count.run(row.calls as number, row.state as number);
+      forget.run(first, last, generation);
+    }
+  });
+}
+
 function workerNumber(store: Store, known: Map<string, number | null>, outcome: Outcome): number | null {
   const { worker = "", datacenter = "" } = outcome;
   if (worker === "" && datacenter === "") return null;

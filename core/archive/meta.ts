@@ -19,6 +19,8 @@ export interface ArchiveMeta {
   calls: number;
   /** The stream sequence up to which outcomes have been filed; set by `putOutcomes`. */
   readPosition: number;
+  /** The number of the newest retry that the archive knows of. */
+  retries: number;
 }
 
 const types: { readonly [Key in keyof ArchiveMeta]: "string" | "number" | "bytes" } = {
@@ -30,6 +32,7 @@ const types: { readonly [Key in keyof ArchiveMeta]: "string" | "number" | "bytes
   createdMs: "number",
   calls: "number",
   readPosition: "number",
+  retries: "number",
 };
 
 export function readMeta<Key extends keyof ArchiveMeta>(store: Store, key: Key): ArchiveMeta[Key] | undefined {

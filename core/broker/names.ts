@@ -59,6 +59,11 @@ function metaName(name: string): string {
   return Buffer.from(name, "utf8").toString("base64").replaceAll("+", "-").replaceAll("/", "_");
 }
 
+/** Names the parts of a message's arguments; those of another generation of the call are other parts. */
+export function argumentsId(first: number, generation: number): string {
+  return generation === 0 ? String(first) : `${first}-${generation}`;
+}
+
 /** The durable consumer that is a tag's queue carries the tag's name. */
 export function consumerOf(tag: string): string {
   return tag;

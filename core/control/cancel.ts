@@ -25,7 +25,7 @@ import { encodeError } from "../values/index.ts";
 import type { CallList, CallRange } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
 import { listOutcomes } from "./outcomes.ts";
-import { type ControlState, readControl } from "./state.ts";
+import { type ControlState, readOwnControl } from "./state.ts";
 import { StoredCalls } from "./stored.ts";
 
 const SINGLES_AT_ONCE = 64;
@@ -36,13 +36,6 @@ const TRIES = 10;
 /** With what else a record holds this stays well below what a message may be long. */
 const MOST_RANGES = 40_000;
 const MOST_REASON = 2000;
-
-/** The records of the tag as they are now. */
-export function readOwnControl(access: TagAccess): Promise<ControlState> {
-  const { reader, u, manifest, session } = access;
-  const { rootKey, user, tag } = manifest;
-  return readControl(reader, u, { rootKey, user, tag, signingKey: session.identity.signer.publicKey, name: "you" });
-}
 
 function merged(access: TagAccess, control: ControlState, calls: readonly CallRange[], reason: string): CancelRecord {
   const { rootKey, user, tag } = access.manifest;
@@ -140,6 +133,12 @@ class OutcomeStore {
   }
 }
 
+/** The calls that have an outcome on the broker. */
+export async function endedCalls(access: TagAccess): Promise<Set<number>> {
+  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  return new Set(subjects.map((subject) => parseOutcome(subject).index));
+}
+
 /**
  * Gives the cancelled calls of `calls` their outcome; one that has got another meanwhile keeps it.
  * @param ended calls that are known to have one
@@ -191,8 +190,7 @@ export function checkCancel(options: CancelOptions): string {
  * @returns how many
  */
 export async function cancelCalls(access: TagAccess, calls: readonly CallRange[], reason: string): Promise<number> {
-  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
-  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const ended = await endedCalls(access);
   const control = await storeRecord(access, calls, reason);
   return settleCancelled(access, control, calls, ended);
 }

@@ -2,6 +2,7 @@
 import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
 import type { StreamReader } from "../broker/read.ts";
 import { RefusedError } from "../errors.ts";
+import type { TagAccess } from "../tag/access.ts";
 import {
   type CancelRecord,
   cancelRecord,
@@ -103,4 +104,11 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
     cancel,
     retries.sort((a, b) => a.number - b.number),
   );
+}
+
+/** The records of the tag of one's own, as they are now. */
+export function readOwnControl(access: TagAccess): Promise<ControlState> {
+  const { reader, u, manifest, session } = access;
+  const { rootKey, user, tag } = manifest;
+  return readControl(reader, u, { rootKey, user, tag, signingKey: session.identity.signer.publicKey, name: "you" });
 }

@@ -8,6 +8,11 @@ import { type CallRange, indicesOf } from "./calls.ts";
 /** Fewer calls than this are looked up one by one, else all messages of the tag are read. */
 const SINGLY = 1000;
 
+/** A checked message, and the bytes it came in. */
+export interface StoredCall extends VerifiedCall {
+  message: Uint8Array;
+}
+
 export class StoredCalls {
   readonly #access: TagAccess;
   readonly #verifier: CallVerifier;
@@ -17,25 +22,30 @@ export class StoredCalls {
     this.#verifier = new CallVerifier(access.manifest, access.session.identity.signer.publicKey);
   }
 
+  /** @throws RefusedError | DecodeError where the message is not what the submitter signed for this index */
+  check(message: Uint8Array, index: number): StoredCall {
+    return { ...this.#verifier.open(message, index), message };
+  }
+
   /**
    * All messages, the older before the newer: of two that hold the same call the later counts.
    * @throws RefusedError | DecodeError where one is not what the submitter signed
    */
-  async *all(): AsyncGenerator<VerifiedCall> {
+  async *all(): AsyncGenerator<StoredCall> {
     const { reader, u, manifest } = this.#access;
     const { tag } = manifest;
     // Chunks out of which calls were retried lie apart: the first of those calls took their place.
     for await (const { subject, data } of reader.all(streamOf.arguments(u), subjectOf.keptChunk(u, tag, "*")))
-      yield this.#verifier.open(data, indexOf(subject));
+      yield this.check(data, indexOf(subject));
     for await (const { subject, data } of reader.all(streamOf.calls(u), subjectOf.call(u, tag, "*")))
-      yield this.#verifier.open(data, indexOf(subject));
+      yield this.check(data, indexOf(subject));
   }
 
   /**
    * The newest message that holds the call.
    * @throws InstanceError where the broker has none; RefusedError | DecodeError as in {@link all}
    */
-  async find(index: number): Promise<VerifiedCall> {
+  async find(index: number): Promise<StoredCall> {
     const { reader, u, manifest, options } = this.#access;
     const { tag } = manifest;
     const first = index - (index % options.chunkSize);
@@ -47,20 +57,20 @@ export class StoredCalls {
     for (const place of places) {
       const stored = await reader.last(place.stream, place.subject);
       if (stored === null) continue;
-      const call = this.#verifier.open(stored.data, place.index);
+      const call = this.check(stored.data, place.index);
       if (index < call.first + call.count) return call;
     }
     throw new InstanceError(`the broker has no call ${index} of ${tag} any more`);
   }
 
   /** The messages that hold the calls in `ranges`, and maybe others; a later one counts. */
-  async *of(ranges: readonly CallRange[]): AsyncGenerator<VerifiedCall> {
+  async *of(ranges: readonly CallRange[]): AsyncGenerator<StoredCall> {
     const calls = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
     if (calls >= SINGLY) {
       yield* this.all();
       return;
     }
-    let before: VerifiedCall | undefined;
+    let before: StoredCall | undefined;
     for (const index of indicesOf(ranges)) {
       const call = await this.find(index);
       if (before === undefined || Buffer.compare(call.hash, before.hash) !== 0) yield call;

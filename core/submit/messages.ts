@@ -1,6 +1,6 @@
 /** From recorded calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
 import { createHash } from "node:crypto";
-import { streamOf, subjectOf } from "../broker/names.ts";
+import { argumentsId, streamOf, subjectOf } from "../broker/names.ts";
 import type { Message } from "../broker/publish.ts";
 import { packArguments } from "../trust/arguments.ts";
 import { type CallBody, type CallContext, PAGE_MESSAGES, signPage } from "../trust/call.ts";
@@ -33,16 +33,40 @@ export interface Page {
 }
 
 /** Seals a plaintext in parts of half a megabyte, for the object store. */
-function sealParts(tag: TagContext, first: number, count: number, plaintext: Uint8Array): Part[] {
+function sealParts(tag: TagContext, first: number, count: number, generation: number, plaintext: Uint8Array): Part[] {
   const parts = Math.ceil(plaintext.length / PART_BYTES);
   return Array.from({ length: parts }, (_, part) => {
-    const context = { ...tag, kind: SealKind.callPart, first, count, generation: 0, part, last: part === parts - 1 };
+    const context = { ...tag, kind: SealKind.callPart, first, count, generation, part, last: part === parts - 1 };
     return {
       stream: streamOf.arguments(tag.u),
-      subject: subjectOf.argumentPart(tag.u, tag.tag, String(first)),
+      subject: subjectOf.argumentPart(tag.u, tag.tag, argumentsId(first, generation)),
       data: seal(tag.tagKey, context, plaintext.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)),
     };
   });
+}
+
+/**
+ * Seals the argument lists of a message's calls.
+ * @param spill stores the parts of arguments that do not fit a message
+ */
+export async function sealCalls(
+  tag: TagContext,
+  first: number,
+  lists: Uint8Array[],
+  generation: number,
+  spill: (parts: Part[]) => Promise<void>,
+): Promise<CallBody> {
+  const count = lists.length;
+  const plaintext = packArguments(lists);
+  if (plaintext.length <= INLINE_ARGUMENT_BYTES) {
+    const sealed = seal(tag.tagKey, { ...tag, kind: SealKind.call, first, count, generation }, plaintext);
+    return { first, count, generation, parts: 0, sealed };
+  }
+  const parts = sealParts(tag, first, count, generation, plaintext);
+  await spill(parts);
+  const hash = createHash("sha256");
+  for (const { data } of parts) hash.update(data);
+  return { first, count, generation, parts: parts.length, sealed: hash.digest() };
 }
 
 /**
@@ -72,19 +96,7 @@ export async function* signedPages(
     return result;
   };
   for (let first = 0; first < calls.length; first += chunkSize) {
-    const lists = calls.slice(first, first + chunkSize);
-    const count = lists.length;
-    const plaintext = packArguments(lists);
-    if (plaintext.length <= INLINE_ARGUMENT_BYTES) {
-      const sealed = seal(tag.tagKey, { ...tag, kind: SealKind.call, first, count, generation: 0 }, plaintext);
-      bodies.push({ first, count, generation: 0, parts: 0, sealed });
-    } else {
-      const parts = sealParts(tag, first, count, plaintext);
-      await spill(parts);
-      const hash = createHash("sha256");
-      for (const { data } of parts) hash.update(data);
-      bodies.push({ first, count, generation: 0, parts: parts.length, sealed: hash.digest() });
-    }
+    bodies.push(await sealCalls(tag, first, calls.slice(first, first + chunkSize), 0, spill));
     if (bodies.length === PAGE_MESSAGES) yield finish();
   }
   if (bodies.length > 0) yield finish();

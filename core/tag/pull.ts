@@ -1,11 +1,15 @@
 /** Pulling: what is new since the last pull, opened, into the archive. */
 import type { Archive, Outcome } from "../archive/index.ts";
 import { type Followed, follow, lastSequence } from "../broker/follow.ts";
-import { indexOf, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { sendAgain } from "../control/retry.ts";
+import type { ControlState } from "../control/state.ts";
+import { StoredCalls } from "../control/stored.ts";
+import { finishCancel, syncRetries } from "../control/sync.ts";
 import { DecodeError, InstanceError, RefusedError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
 import { showProgress } from "../progress.ts";
-import { CallVerifier } from "../trust/call.ts";
+import { decodeOutcomeMessage } from "../trust/outcome.ts";
 import type { TagAccess } from "./access.ts";
 import { openOutcome } from "./outcome.ts";
 
@@ -28,16 +32,14 @@ const HASH_BATCH = 10_000;
 
 /** A tag that was submitted elsewhere: fetches its calls once, checks them, and keeps the hash of each. */
 export async function fetchHashes(access: TagAccess, archive: Archive): Promise<void> {
-  const { manifest, closing, reader, u, session } = access;
+  const { closing } = access;
   if (closing === undefined || archive.hashOf(closing.calls - 1) !== undefined) return;
-  const verifier = new CallVerifier(manifest, session.identity.signer.publicKey);
   let run: { first: number; hashes: Uint8Array[] } | undefined;
   const file = () => {
     if (run !== undefined) archive.putHashes(run.first, run.hashes);
     run = undefined;
   };
-  for await (const stored of reader.all(streamOf.calls(u), subjectOf.call(u, manifest.tag, "*"))) {
-    const call = verifier.open(stored.data, indexOf(stored.subject));
+  for await (const call of new StoredCalls(access).all()) {
     if (run === undefined || run.first + run.hashes.length !== call.first || run.hashes.length > HASH_BATCH) {
       file();
       run = { first: call.first, hashes: [] };
@@ -47,19 +49,55 @@ export async function fetchHashes(access: TagAccess, archive: Archive): Promise<
   file();
 }
 
+/** A tag as it is being pulled. */
+interface Pulling {
+  access: TagAccess;
+  archive: Archive;
+  /** As last read; changes where calls are retried meanwhile. */
+  control: ControlState;
+}
+
+function generationOf(data: Uint8Array): number | undefined {
+  try {
+    return decodeOutcomeMessage(data).generation;
+  } catch {
+    return undefined;
+  }
+}
+
+async function openOne({ access, archive }: Pulling, { subject, data }: Followed): Promise<Outcome | undefined> {
+  const hash = archive.hashOf(parseOutcome(subject).index);
+  if (hash === undefined) return undefined;
+  try {
+    return await openOutcome(access, subject, data, hash);
+  } catch (error) {
+    // A forged or damaged outcome says nothing about the call: it stays open.
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    return undefined;
+  }
+}
+
 /** Opens stored outcomes; what does not open is not an outcome of ours, and is passed over. */
-async function openAll(access: TagAccess, archive: Archive, stored: readonly Followed[]): Promise<Outcome[]> {
+async function openAll(pulling: Pulling, stored: readonly Followed[]): Promise<Outcome[]> {
   const outcomes: Outcome[] = [];
-  for (const { subject, data } of stored) {
-    const { index } = parseOutcome(subject);
-    const hash = archive.hashOf(index);
-    if (hash === undefined) continue;
-    try {
-      outcomes.push(await openOutcome(access, subject, data, hash));
-    } catch (error) {
-      // A forged or damaged outcome says nothing about the call: it stays open.
-      if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+  const late = new Map<number, Followed>();
+  for (const one of stored) {
+    const { index } = parseOutcome(one.subject);
+    let outcome = await openOne(pulling, one);
+    if (outcome === undefined) {
+      const generation = generationOf(one.data) ?? 0;
+      if (generation > pulling.control.generationOf(index)) {
+        pulling.control = await syncRetries(pulling.access, pulling.archive);
+        outcome = await openOne(pulling, one);
+      } else if (generation < pulling.control.generationOf(index)) late.set(index, one);
     }
+    if (outcome === undefined) continue;
+    outcomes.push(outcome);
+    late.delete(index);
+  }
+  // A worker that had vanished and came back has taken the place of the call's own outcome: it runs once more.
+  for (const [index, outcome] of late) {
+    if (pulling.archive.openIndices([index]).next().done !== true) await sendAgain(pulling.access, outcome, index);
   }
   return outcomes;
 }
@@ -87,17 +125,17 @@ function followOptions(options: PullOptions) {
 
 /** Fetches what is new of all calls. */
 async function pullAll(
-  access: TagAccess,
-  archive: Archive,
+  pulling: Pulling,
   length: number,
   options: PullOptions,
   onFiled: (open: number) => void,
 ): Promise<void> {
+  const { access, archive } = pulling;
   const { u, manifest, session } = access;
   const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
   const stream = streamOf.results(u);
   for await (const batch of follow(session.nc, stream, subject, archive.readPosition + 1, followOptions(options))) {
-    archive.putOutcomes(await openAll(access, archive, batch), batch.at(-1)!.seq);
+    archive.putOutcomes(await openAll(pulling, batch), batch.at(-1)!.seq);
     const open = openOf(archive, length);
     onFiled(open);
     if (open === 0) return;
@@ -106,18 +144,18 @@ async function pullAll(
 
 /** Fetches the outcomes of single calls, and of no others; where it blocks, those that are still to come as well. */
 async function pullSubset(
-  access: TagAccess,
-  archive: Archive,
+  pulling: Pulling,
   wanted: ReadonlySet<number>,
   options: PullOptions,
   onFiled: (open: number) => void,
 ): Promise<void> {
+  const { access, archive } = pulling;
   const { u, manifest, reader, session } = access;
   const stream = streamOf.results(u);
   const from = (await lastSequence(session.nc, stream)) + 1;
   const file = async (found: readonly Followed[]): Promise<number> => {
     // What other calls ended with is not filed, so the position of a whole pull stays where it is.
-    archive.putOutcomes(await openAll(access, archive, found), archive.readPosition);
+    archive.putOutcomes(await openAll(pulling, found), archive.readPosition);
     const open = openOf(archive, wanted.size, wanted);
     onFiled(open);
     return open;
@@ -166,6 +204,8 @@ export async function pull(
   const { calls } = closing;
   const wanted = options.subset === undefined ? undefined : checkSubset(options.subset, calls);
   await fetchHashes(access, archive);
+  const pulling: Pulling = { access, archive, control: await syncRetries(access, archive) };
+  await finishCancel(access, archive, pulling.control);
   const total = wanted?.size ?? calls;
   const open = openOf(archive, calls, wanted);
   if (open === 0 || options.signal?.aborted === true) return open;
@@ -176,8 +216,8 @@ export async function pull(
     onFiled();
   };
   try {
-    if (wanted === undefined) await pullAll(access, archive, calls, options, filed);
-    else await pullSubset(access, archive, wanted, options, filed);
+    if (wanted === undefined) await pullAll(pulling, calls, options, filed);
+    else await pullSubset(pulling, wanted, options, filed);
   } finally {
     progress.stop();
   }

@@ -1,33 +1,20 @@
 /** Running a call again here: its code and arguments as they were signed, in this process. */
 import { createHash } from "node:crypto";
-import { streamOf, subjectOf } from "../broker/names.ts";
+import { argumentsId, streamOf, subjectOf } from "../broker/names.ts";
 import { loadCode } from "../capture/load.ts";
-import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
+import { StoredCalls } from "../control/stored.ts";
+import { DecodeError, RefusedError } from "../errors.ts";
 import { unpackArguments } from "../trust/arguments.ts";
-import { CallVerifier, type VerifiedCall } from "../trust/call.ts";
+import type { VerifiedCall } from "../trust/call.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { decodeValue } from "../values/index.ts";
 import type { TagAccess } from "./access.ts";
 import { fetchCode } from "./code.ts";
 
-/** The message that holds the call, checked: its own, or that of the chunk it travelled in. */
-async function fetchCall(access: TagAccess, index: number): Promise<VerifiedCall> {
-  const { manifest, options, reader, session, u } = access;
-  const { chunkSize } = options;
-  const verifier = new CallVerifier(manifest, session.identity.signer.publicKey);
-  for (const first of new Set([index, index - (index % chunkSize)])) {
-    const stored = await reader.last(streamOf.calls(u), subjectOf.call(u, manifest.tag, first));
-    if (stored === null) continue;
-    const call = verifier.open(stored.data, first);
-    if (index < call.first + call.count) return call;
-  }
-  throw new InstanceError(`the broker has no call ${index} of ${manifest.tag} any more`);
-}
-
 /** The sealed parts of arguments that were too large for their message, opened. */
 async function openParts(access: TagAccess, call: VerifiedCall, context: SealContext): Promise<Uint8Array> {
   const { manifest, reader, tagKey, u } = access;
-  const subject = subjectOf.argumentPart(u, manifest.tag, String(call.first));
+  const subject = subjectOf.argumentPart(u, manifest.tag, argumentsId(call.first, call.generation));
   const pieces: Uint8Array[] = [];
   const hash = createHash("sha256");
   for await (const stored of reader.all(streamOf.arguments(u), subject)) {
@@ -44,16 +31,25 @@ async function openParts(access: TagAccess, call: VerifiedCall, context: SealCon
 }
 
 /**
- * The arguments that the call was recorded with.
- * @throws RefusedError where the stored call is not the one that was signed
+ * The argument lists of a message's calls, encoded.
+ * @throws RefusedError where they are not the ones that were signed
  */
-export async function callArguments(access: TagAccess, index: number): Promise<unknown[]> {
-  const call = await fetchCall(access, index);
+export async function openArguments(access: TagAccess, call: VerifiedCall): Promise<Uint8Array[]> {
   const { rootKey, user, tag } = access.manifest;
   const { first, count, generation } = call;
   const context: SealContext = { rootKey, user, tag, kind: SealKind.call, first, count, generation };
   const packed = call.parts === 0 ? open(access.tagKey, context, call.sealed) : await openParts(access, call, context);
-  const list = unpackArguments(packed)[index - first];
+  return unpackArguments(packed);
+}
+
+/**
+ * The arguments that the call was recorded with.
+ * @throws RefusedError where the stored call is not the one that was signed
+ */
+export async function callArguments(access: TagAccess, index: number): Promise<unknown[]> {
+  const { tag } = access.manifest;
+  const call = await new StoredCalls(access).find(index);
+  const list = (await openArguments(access, call))[index - call.first];
   const args = list === undefined ? undefined : decodeValue(list);
   if (!Array.isArray(args)) throw new DecodeError(`call ${index} of ${tag} has no argument list`);
   return args;

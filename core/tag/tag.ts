@@ -3,7 +3,9 @@ import { Archive } from "../archive/index.ts";
 import { parseCalls } from "../control/calls.ts";
 import { type CancelOptions, cancelCalls, checkCancel } from "../control/cancel.ts";
 import { checkDelete, type DeleteOptions, deleteOf } from "../control/delete.ts";
-import { pauseTag, resumeTag } from "../control/pause.ts";
+import { pauseTag, resumeTag, rouseWorkers } from "../control/pause.ts";
+import { chooseRetried, type RetryOptions, retryCalls } from "../control/retry.ts";
+import { syncRetries } from "../control/sync.ts";
 import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
 import { checkKnown, shown } from "../options.ts";
@@ -221,6 +223,25 @@ export class Tag<R = unknown> {
     return withSession(this.#instance, async (session) =>
       cancelCalls(await openTag(session, this.name), calls, reason),
     );
+  }
+
+  /**
+   * Runs calls anew that ended otherwise than succeeded; pulls first, to know which those are. They are open again.
+   * @returns how many; of the calls named, those that succeeded or have not ended are left alone
+   * @throws UsageError where `calls` is no list of calls of this tag, or `state` no state to retry
+   */
+  async retry(options: RetryOptions = {}): Promise<number> {
+    const isWanted = chooseRetried(options, this.length);
+    await this.#pull({ quiet: true });
+    return withSession(this.#instance, async (session) => {
+      const access = await openTag(session, this.name);
+      const indices = Array.from(this.#archive.errors().filter(isWanted), ({ index }) => index);
+      if (indices.length === 0) return 0;
+      await retryCalls(access, indices);
+      await syncRetries(access, this.#archive);
+      await rouseWorkers(access);
+      return indices.length;
+    });
   }
 
   /**

@@ -21,7 +21,7 @@ const COMMANDS = readdirSync(join(ROOT, "cli", "commands")).map((file) => parse(
 test("it knows the commands that are promised", () => {
   expect(COMMANDS).toEqual(
     expect.arrayContaining(
-      "up init request grant users ping submit pull cancel delete pause resume describe results errors tags status worker doctor".split(
+      "up init request grant users ping submit pull cancel delete pause resume retry describe results errors tags status worker doctor".split(
         " ",
       ),
     ),
