@@ -6,6 +6,7 @@ import { DecodeError, RefusedError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import { GrantBook } from "./grants.ts";
+import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
 import { readBack } from "./read-back.ts";
 import { type RunnableTag, readTag, tagId } from "./tag.ts";
@@ -53,12 +54,8 @@ export class Discovery {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const discovery = new Discovery(session, datacenter, reader, log, hooks);
     discovery.#live = [
-      session.nc.subscribe(subjectOf.anyClose(), {
-        callback: (_error, message) => void discovery.#hint(message.subject, message.data),
-      }),
-      session.nc.subscribe(subjectOf.anyCancel(), {
-        callback: (_error, message) => void discovery.#cancelled(message.subject, message.data),
-      }),
+      hear(session.nc, subjectOf.anyClose(), log, ({ subject, data }) => void discovery.#hint(subject, data)),
+      hear(session.nc, subjectOf.anyCancel(), log, ({ subject, data }) => void discovery.#cancelled(subject, data)),
     ];
     discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
     discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);

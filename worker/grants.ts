@@ -6,6 +6,7 @@ import { HumqError } from "../core/errors.ts";
 import { serves } from "../core/instance/admin.ts";
 import type { Session } from "../core/instance/session.ts";
 import { checkGrantTime, type Grant, openGrant } from "../core/trust/grant.ts";
+import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
 import { readBack } from "./read-back.ts";
 
@@ -33,10 +34,8 @@ export class GrantBook {
   ): Promise<GrantBook> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const book = new GrantBook(session, datacenter, reader, log);
-    book.#live = session.nc.subscribe("$KV.humq_grants.>", {
-      // A live message is a hint only: what is acted on is read back from the hub.
-      callback: (_error, message) => void book.#refresh(message, onUser),
-    });
+    // A live message is a hint only: what is acted on is read back from the hub.
+    book.#live = hear(session.nc, "$KV.humq_grants.>", log, (message) => void book.#refresh(message, onUser));
     await book.reload();
     return book;
   }

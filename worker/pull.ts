@@ -107,7 +107,10 @@ export class Puller {
     if (inbox === undefined) {
       const name = createInbox();
       const subscription = this.#nc.subscribe(`${name}.*`, {
-        callback: (_error, message) => this.#receive(u, message),
+        // Where the broker does not allow it, pulls end as those do that nobody answers.
+        callback: (error, message) => {
+          if (error === null) this.#receive(u, message);
+        },
       });
       inbox = { name, subscription };
       this.#inboxes.set(u, inbox);
