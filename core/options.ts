@@ -3,8 +3,10 @@ import { inspect } from "node:util";
 import { isName } from "./broker/names.ts";
 import { parseDuration } from "./duration.ts";
 import { UsageError } from "./errors.ts";
+import { formatMemory, parseMemory } from "./memory.ts";
 import { nearest } from "./suggest.ts";
 import { MESSAGE_CALLS } from "./trust/call.ts";
+import { MOST_LOSSES } from "./trust/options.ts";
 
 export interface SubmitOptions {
   /** The tag's label; its full name is `<label>_<uuid>`. Letters, digits, - and _. Default: the task's name. */
@@ -19,10 +21,19 @@ export interface SubmitOptions {
   cpus?: number;
   /** How long one call may run: seconds, or text such as `90s`, `1h30m`. Default: no limit. */
   timeLimit?: number | string;
+  /** A worker takes a call only while it has this much time left; as `timeLimit`. Default: the `timeLimit`, if there is one. */
+  timeRequest?: number | string;
+  /**
+   * Memory that one call may take with all that it starts: bytes, or text such as `500MB`, `2GiB`; at least 100MB, since
+   * the process that it runs in takes its part. A worker takes a call only while it has this much. Default: no limit.
+   */
+  memory?: number | string;
   /** Among your tags, higher first; -1000 to 1000. Default 0. */
   priority?: number;
   /** How often a call that fails is run in all. Default 1. */
   attempts?: number;
+  /** A call whose worker vanished this often is not run again. Default 5. */
+  maxLosses?: number;
   /** Calls of the tag that run at the same time at most, over all workers. Default: no limit. */
   concurrency?: number;
   /** No progress bar and no messages. Default false. */
@@ -40,8 +51,12 @@ export interface CheckedOptions {
   packages: string[];
   cpus: number;
   timeLimitMs: number;
+  timeRequestMs: number;
+  /** 0 for no limit. */
+  memoryBytes: number;
   priority: number;
   attempts: number;
+  maxLosses: number;
   concurrency: number;
   quiet: boolean;
   instance: string | undefined;
@@ -52,6 +67,7 @@ const BOUNDS = {
   cpus: { least: 1, most: 4096, default: 1 },
   priority: { least: -1000, most: 1000, default: 0 },
   attempts: { least: 1, most: 1000, default: 1 },
+  maxLosses: { least: 1, most: MOST_LOSSES, default: 5 },
   concurrency: { least: 1, most: 1_000_000, default: 0 },
 } as const;
 
@@ -60,7 +76,11 @@ export const SUBMIT_DEFAULTS = {
   cpus: BOUNDS.cpus.default,
   priority: BOUNDS.priority.default,
   attempts: BOUNDS.attempts.default,
+  maxLosses: BOUNDS.maxLosses.default,
 } as const;
+
+/** Less would not even hold the process that runs a call. */
+export const LEAST_MEMORY_BYTES = 100 * 10 ** 6;
 
 const KNOWN = [
   "tag",
@@ -69,8 +89,11 @@ const KNOWN = [
   "packages",
   "cpus",
   "timeLimit",
+  "timeRequest",
+  "memory",
   "priority",
   "attempts",
+  "maxLosses",
   "concurrency",
   "quiet",
   "instance",
@@ -122,10 +145,23 @@ function datacenterNames(value: unknown): string[] {
   throw new UsageError("submit option datacenters: the list is empty, so nobody could run it; leave it out for all");
 }
 
-function timeLimitMs(value: number | string): number {
-  const limitMs = parseDuration(value, "submit option timeLimit");
-  if (limitMs > 0) return limitMs;
-  throw new UsageError(`submit option timeLimit: expected more than 0, got ${shown(value)}; leave it out for no limit`);
+/** 0 where it is left out. */
+function time(name: "timeLimit" | "timeRequest", value: number | string | undefined): number {
+  if (value === undefined) return 0;
+  const timeMs = parseDuration(value, `submit option ${name}`);
+  if (timeMs > 0) return timeMs;
+  throw new UsageError(`submit option ${name}: expected more than 0, got ${shown(value)}; leave it out for no limit`);
+}
+
+/** 0 where it is left out. */
+function memory(value: number | string | undefined): number {
+  if (value === undefined) return 0;
+  const bytes = parseMemory(value, "submit option memory");
+  if (bytes >= LEAST_MEMORY_BYTES) return bytes;
+  throw new UsageError(
+    `submit option memory: expected at least ${formatMemory(LEAST_MEMORY_BYTES)}, since the process that runs a call takes its part; ` +
+      `got ${shown(value)}`,
+  );
 }
 
 function ofType<T>(name: "quiet" | "instance", type: "boolean" | "string", value: T): T {
@@ -148,7 +184,7 @@ function labelFrom(taskName: string): string {
  */
 export function checkSubmitOptions(options: SubmitOptions, taskName: string): CheckedOptions {
   checkKnown("submit option", options, KNOWN);
-  const { tag, datacenters, packages, timeLimit } = options;
+  const { tag, datacenters, packages } = options;
   if (tag !== undefined && (typeof tag !== "string" || !isName(tag))) {
     throw new UsageError(
       `submit option tag: expected letters, digits, - and _ (at most 63, no - or _ in front), got ${shown(tag)}`,
@@ -160,9 +196,12 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
     datacenters: datacenters === undefined ? undefined : datacenterNames(datacenters),
     packages: packages === undefined ? [] : names("packages", packages),
     cpus: whole("cpus", options.cpus),
-    timeLimitMs: timeLimit === undefined ? 0 : timeLimitMs(timeLimit),
+    timeLimitMs: time("timeLimit", options.timeLimit),
+    timeRequestMs: time("timeRequest", options.timeRequest),
+    memoryBytes: memory(options.memory),
     priority: whole("priority", options.priority),
     attempts: whole("attempts", options.attempts),
+    maxLosses: whole("maxLosses", options.maxLosses),
     concurrency: whole("concurrency", options.concurrency),
     quiet: ofType("quiet", "boolean", options.quiet) === true,
     instance: ofType("instance", "string", options.instance),

@@ -40,9 +40,21 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
     }),
     "chunk-size": Flags.integer({ helpValue: "N", description: "calls in one message [default: 1]" }),
     cpus: Flags.integer({ helpValue: "N", description: "cores that one call occupies [default: 1]" }),
+    memory: Flags.string({
+      helpValue: "2GiB",
+      description: "memory that one call may take, with all that it starts; default: no limit",
+    }),
     "time-limit": Flags.string({ helpValue: "5m", description: "how long one call may run; default: no limit" }),
+    "time-request": Flags.string({
+      helpValue: "1h",
+      description: "only workers that have so much time left take a call; default: the time limit",
+    }),
     priority: Flags.integer({ helpValue: "N", description: "among your tags, higher first [default: 0]" }),
     attempts: Flags.integer({ helpValue: "N", description: "how often a failing call is run in all [default: 1]" }),
+    "max-losses": Flags.integer({
+      helpValue: "N",
+      description: "a call whose worker vanished so often is not run again [default: 5]",
+    }),
     concurrency: Flags.integer({ helpValue: "N", description: "calls that run at once at most; default: no limit" }),
     quiet: Flags.boolean({ char: "q", description: "no progress bar and no messages" }),
   };
@@ -66,10 +78,13 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
     if (calls === 0)
       throw new UsageError(`nothing to submit: ${flags.args === "-" ? "stdin" : flags.args} holds no calls`);
     const { package: packages, datacenter: datacenters, "chunk-size": chunkSize, "time-limit": timeLimit } = flags;
-    const { tag: label, cpus, priority, attempts, concurrency } = flags;
+    const { "time-request": timeRequest, "max-losses": maxLosses } = flags;
+    const { tag: label, cpus, memory, priority, attempts, concurrency } = flags;
+    const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency });
     const quiet = flags.quiet || this.jsonEnabled();
     const tag = await task.submit({
-      ...defined({ packages, datacenters, chunkSize, timeLimit, tag: label, cpus, priority, attempts, concurrency }),
+      ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority }),
+      ...limits,
       quiet,
       instance: instance.name,
     });

@@ -13,12 +13,21 @@ export interface TagOptions {
   cpus: number;
   /** Milliseconds; 0 for no limit. */
   timeLimitMs: number;
+  /** Milliseconds that a worker must have left; 0: as `timeLimitMs`. */
+  timeRequestMs: number;
+  /** Bytes; 0 for no limit. */
+  memoryBytes: number;
   /** Higher first, -1000 to 1000. */
   priority: number;
   attempts: number;
+  /** A call whose worker vanished this often is not run again; 1 to {@link MOST_LOSSES}. */
+  maxLosses: number;
   /** 0 for no limit. */
   concurrency: number;
 }
+
+/** A worker looks up what became of as many deliveries of a message. */
+export const MOST_LOSSES = 100;
 
 const OFFSET = 0x8000_0000;
 
@@ -35,8 +44,11 @@ const optionsRecord = recordType<TagOptions>("humq/options/1", {
   packages: list(text),
   cpus: u32,
   timeLimitMs: u64,
+  timeRequestMs: u64,
+  memoryBytes: u64,
   priority: i32,
   attempts: u32,
+  maxLosses: u32,
   concurrency: u32,
 });
 
@@ -55,5 +67,8 @@ export function openOptions(tagKey: Uint8Array, owner: Owner, sealed: Uint8Array
   const options = optionsRecord.decode(open(tagKey, contextOf(owner), sealed));
   // A call that takes no part of a worker would never be weighed against other users' calls.
   if (options.cpus < 1) throw new RefusedError(`the options of ${owner.tag} ask for ${options.cpus} cpus`);
+  if (options.maxLosses < 1 || options.maxLosses > MOST_LOSSES) {
+    throw new RefusedError(`the options of ${owner.tag} allow ${options.maxLosses} losses`);
+  }
   return options;
 }

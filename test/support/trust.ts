@@ -58,8 +58,11 @@ export const options: TagOptions = {
   packages: ["sharp@0.34", "left-pad"],
   cpus: 4,
   timeLimitMs: 3_600_000,
+  timeRequestMs: 7_200_000,
+  memoryBytes: 2_147_483_648,
   priority: -7,
   attempts: 3,
+  maxLosses: 7,
   concurrency: 16,
 };
 

@@ -9,14 +9,18 @@ const DEFAULTS = {
   packages: [],
   cpus: 1,
   timeLimitMs: 0,
+  timeRequestMs: 0,
+  memoryBytes: 0,
   priority: 0,
   attempts: 1,
+  maxLosses: 5,
   concurrency: 0,
   quiet: false,
   instance: undefined,
 };
 const KNOWN_NAMES =
-  "tag, chunkSize, datacenters, packages, cpus, timeLimit, priority, attempts, concurrency, quiet, instance";
+  "tag, chunkSize, datacenters, packages, cpus, timeLimit, timeRequest, memory, priority, attempts, maxLosses, " +
+  "concurrency, quiet, instance";
 const KNOWN = `Known: ${KNOWN_NAMES}.`;
 
 function messageOf(action: () => unknown): string {
@@ -30,7 +34,7 @@ function messageOf(action: () => unknown): string {
 
 test("left out, every option has its default", () => {
   expect(checkSubmitOptions({}, "costly")).toEqual(DEFAULTS);
-  expect(SUBMIT_DEFAULTS).toEqual({ chunkSize: 1, cpus: 1, priority: 0, attempts: 1 });
+  expect(SUBMIT_DEFAULTS).toEqual({ chunkSize: 1, cpus: 1, priority: 0, attempts: 1, maxLosses: 5 });
 });
 
 test("given, every option is taken; durations are milliseconds, lists are sets", () => {
@@ -41,8 +45,11 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     packages: ["sharp@0.34"],
     cpus: 4,
     timeLimit: "1h30m",
+    timeRequest: "2h",
+    memory: "2GiB",
     priority: -7,
     attempts: 3,
+    maxLosses: 2,
     concurrency: 16,
     quiet: true,
     instance: "work",
@@ -54,8 +61,11 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     packages: ["sharp@0.34"],
     cpus: 4,
     timeLimitMs: 5_400_000,
+    timeRequestMs: 7_200_000,
+    memoryBytes: 2_147_483_648,
     priority: -7,
     attempts: 3,
+    maxLosses: 2,
     concurrency: 16,
     quiet: true,
     instance: "work",
@@ -99,6 +109,8 @@ test.each<[unknown, string]>([
   [{ priority: 1001 }, whole("priority", -1000, 1000, "1001")],
   [{ priority: Number.NaN }, whole("priority", -1000, 1000, "NaN")],
   [{ attempts: 0 }, whole("attempts", 1, 1000, "0")],
+  [{ maxLosses: 0 }, whole("maxLosses", 1, 100, "0")],
+  [{ maxLosses: 101 }, whole("maxLosses", 1, 100, "101")],
   [{ concurrency: 0 }, whole("concurrency", 1, 1_000_000, "0")],
   [{ datacenters: "gpu" }, listMessage("datacenters", '"gpu"')],
   [{ datacenters: ["gpu", 3] }, listMessage("datacenters", "[ 'gpu', 3 ]")],
@@ -113,6 +125,15 @@ test.each<[unknown, string]>([
   [
     { timeLimit: 86_400_000 },
     "UsageError: submit option timeLimit: at most 365d, got 86400000; a plain number counts seconds",
+  ],
+  [{ timeRequest: 0 }, "UsageError: submit option timeRequest: expected more than 0, got 0; leave it out for no limit"],
+  [
+    { memory: "lots" },
+    'UsageError: submit option memory: expected bytes (500000000) or a number with a unit (500MB, 1.5GB, 512MiB, 2GiB), got "lots"',
+  ],
+  [
+    { memory: "10MB" },
+    'UsageError: submit option memory: expected at least 100MB, since the process that runs a call takes its part; got "10MB"',
   ],
   [{ quiet: "no" }, 'UsageError: submit option quiet: expected a boolean, got "no"'],
   [{ instance: 7 }, "UsageError: submit option instance: expected a string, got 7"],
