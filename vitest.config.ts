@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
+    // A step of its own: npm run test:faults.
+    exclude: ["test/faults/**"],
     globalSetup: ["test/support/global-setup.ts"],
     // Tests set HUMQ_HOME and start servers: a process of its own for each file. Two, since each may use a core or more.
     pool: "forks",

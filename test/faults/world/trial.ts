@@ -1,0 +1,144 @@
+/** What the suite submits and sees in one world, gathered for the checker. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { check } from "../check/check.ts";
+import type { Behaviour, FoundArchive, History, Load, Look, SubmittedCall } from "../check/history.ts";
+import type { Told } from "../load.ts";
+import { readArchive } from "./archives.ts";
+import { lookAt, tagsOn } from "./look.ts";
+import type { Random } from "./random.ts";
+import type { World } from "./world.ts";
+
+const PROGRAM = join(import.meta.dirname, "..", "load.ts");
+
+export interface LoadOptions {
+  calls: number;
+  /** How many calls of each behaviour in a hundred; the others are `ok`. */
+  mix?: Partial<Record<Behaviour, number>>;
+  /** A call takes from 0 to so many milliseconds. Default 50. */
+  mostMs?: number;
+  /** Default 1. */
+  attempts?: number;
+  /** Bytes that each result is longer by. Default 0. */
+  bytes?: number;
+  /** Further options of `humq submit`. */
+  options?: readonly string[];
+}
+
+/** A load as it is now; the checker gets it when all is over. */
+export interface PlannedLoad extends Load {
+  tag?: string;
+  gone?: boolean;
+  cancelled: Set<number>;
+  retried: Map<number, number>;
+  /** The arguments of `humq submit`. */
+  submit: readonly string[];
+}
+
+export class Trial {
+  readonly world: World;
+  readonly random: Random;
+  readonly loads: PlannedLoad[] = [];
+  readonly #looks: Look[] = [];
+  readonly #archives: FoundArchive[] = [];
+
+  constructor(world: World, random: Random) {
+    this.world = world;
+    this.random = random;
+  }
+
+  /** Decides on a load and writes down its calls; sends nothing. */
+  plan(options: LoadOptions): PlannedLoad {
+    const { mix = {}, mostMs = 50, attempts = 1, bytes } = options;
+    const { random, world } = this;
+    const load = `load-${this.loads.length + 1}`;
+    const ok = 100 - Object.values(mix).reduce((sum, share) => sum + share, 0);
+    const calls: SubmittedCall[] = [];
+    const lines: string[] = [];
+    for (let index = 0; index < options.calls; index++) {
+      const call = {
+        behaviour: random.weighted<Behaviour>({ ...mix, ok } as Record<Behaviour, number>),
+        nonce: random.whole(0, 1e9),
+      };
+      calls.push(call);
+      const ms = random.whole(0, mostMs);
+      const told: Told = {
+        witness: world.witness.port,
+        load,
+        index,
+        ms,
+        ...call,
+        ...(bytes !== undefined && { bytes }),
+      };
+      lines.push(JSON.stringify([told]));
+    }
+    const file = join(world.folder, `${load}.jsonl`);
+    writeFileSync(file, `${lines.join("\n")}\n`);
+    const submit = ["submit", `${PROGRAM}#work`, "--args", file, "--tag", load, "--quiet"];
+    if (attempts !== 1) submit.push("--attempts", String(attempts));
+    submit.push(...(options.options ?? []));
+    const planned = { load, calls, attempts, cancelled: new Set<number>(), retried: new Map<number, number>(), submit };
+    this.loads.push(planned);
+    return planned;
+  }
+
+  /** Submits a load in order. */
+  async submit(options: LoadOptions): Promise<PlannedLoad & { tag: string }> {
+    const load = this.plan(options);
+    const { stdout } = await this.world.run(load.submit);
+    return Object.assign(load, { tag: stdout.trim() });
+  }
+
+  /** Looks at what is stored on the broker now. */
+  async look(name: string): Promise<Look> {
+    const look = await lookAt(this.world.instance, name);
+    this.#looks.push(look);
+    return look;
+  }
+
+  /** The path of a load's archive; the same name is the same file. */
+  archiveOf(load: PlannedLoad, name = "pulled"): string {
+    return join(this.world.folder, `${load.load}-${name}.db`);
+  }
+
+  /** Pulls a load to its end, into an archive that the checker gets. */
+  async pull(load: PlannedLoad, name = "pulled"): Promise<FoundArchive> {
+    const path = this.archiveOf(load, name);
+    await this.world.run(["pull", load.tag!, path, "--wait", "--json"]);
+    const archive = readArchive(path, `${load.load} ${name}`);
+    this.#archives.push(archive);
+    return archive;
+  }
+
+  /** The name of a load's tag, as the broker has it: its client was killed before it could say. */
+  async findTag(load: PlannedLoad): Promise<string | undefined> {
+    const tag = (await tagsOn(this.world.instance)).get(load.load);
+    if (tag !== undefined) load.tag = tag;
+    return tag;
+  }
+
+  /**
+   * Pulls afresh what nobody has pulled, looks a last time, stops everything, and has it checked.
+   * @returns the history; @throws with every objection
+   */
+  async judge(): Promise<History> {
+    for (const load of this.loads) {
+      const known = this.#archives.some(({ tag }) => tag === load.tag);
+      if (load.gone !== true && !known) await this.pull(load, "afresh");
+    }
+    await this.look("the last look");
+    const leftovers = await this.world.stop();
+    const { injected, witness } = this.world;
+    const history: History = {
+      loads: this.loads,
+      runs: witness.runs,
+      archives: this.#archives,
+      looks: this.#looks,
+      injected,
+      leftovers,
+    };
+    const objections = check(history);
+    if (objections.length > 0) throw new Error(`the checker objects:\n${objections.join("\n")}`);
+    return history;
+  }
+}

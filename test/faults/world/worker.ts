@@ -1,0 +1,72 @@
+/** A worker that can be killed, stopped and robbed of its executors. */
+import { PROGRAM } from "../../support/cli.ts";
+import { type Finished, Running, type RunOptions } from "../../support/processes.ts";
+import { commandOf, descendants } from "./processes.ts";
+
+const HOURS_MS = 12 * 3_600_000;
+
+export class FaultyWorker {
+  /** Its calls tell this of themselves. */
+  readonly label: string;
+  readonly #running: Running;
+  #stopped = false;
+
+  private constructor(label: string, running: Running) {
+    this.label = label;
+    this.#running = running;
+  }
+
+  /** Starts it and waits until it is ready. */
+  static async start(label: string, slots: number, env: RunOptions["env"]): Promise<FaultyWorker> {
+    const args = ["worker", "--json", "--datacenter", "local", "--slots", String(slots)];
+    const running = new Running(process.execPath, [PROGRAM, ...args], {
+      ...(env === undefined ? {} : { env }),
+      timeoutMs: HOURS_MS,
+    });
+    await running.until(/^\}\n/m);
+    return new FaultyWorker(label, running);
+  }
+
+  get pid(): number {
+    return this.#running.pid;
+  }
+
+  /** What it has said so far. */
+  get said(): string {
+    return this.#running.stderr;
+  }
+
+  get finished(): Promise<Finished> {
+    return this.#running.finished;
+  }
+
+  kill(): Promise<Finished> {
+    return this.#running.stop("SIGKILL");
+  }
+
+  /** As an operator or a batch system stops it. */
+  terminate(): Promise<Finished> {
+    return this.#running.stop("SIGTERM");
+  }
+
+  /** It does not run at all, until {@link resume}; its executors go on. */
+  freeze(): void {
+    this.#stopped = true;
+    process.kill(this.pid, "SIGSTOP");
+  }
+
+  thaw(): void {
+    this.#stopped = false;
+    process.kill(this.pid, "SIGCONT");
+  }
+
+  /** The processes that run user code, seen from outside of their sandboxes. */
+  get executors(): number[] {
+    return descendants(this.pid).filter((pid) => /executor\/child\/main/.test(commandOf(pid)));
+  }
+
+  end(): Promise<Finished> {
+    if (this.#stopped) this.thaw();
+    return this.terminate();
+  }
+}

@@ -1,0 +1,169 @@
+/** A whole instance that the suite can do anything to: broker, proxy in front of it, workers, command-line clients. */
+import { cpSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { Instance } from "../../../core/instance/home.ts";
+import { type Embedded, startEmbedded } from "../../../core/instance/up.ts";
+import { PROGRAM } from "../../support/cli.ts";
+import { CuttingProxy } from "../../support/cutting-proxy.ts";
+import { type Finished, Running } from "../../support/processes.ts";
+import { temporaryDirectory } from "../../support/tools.ts";
+import type { Injected } from "../check/history.ts";
+import { processesOf } from "./processes.ts";
+import { Witness } from "./witness.ts";
+import { FaultyWorker } from "./worker.ts";
+
+const INSTANCE = "faults";
+/** How long a client may take; one that hangs for longer fails its scenario. */
+const CLIENT_TIMEOUT_MS = 900_000;
+
+/** `HUMQ_HOME` is the owner's while the world is there, so one at a time in a process. */
+export class World implements AsyncDisposable {
+  readonly #directory: ReturnType<typeof temporaryDirectory>;
+  readonly #homeBefore = process.env.HUMQ_HOME;
+  readonly witness: Witness;
+  readonly workers: FaultyWorker[] = [];
+  readonly injected: Injected = { workers: 0, executors: 0 };
+  #embedded: Embedded | undefined;
+  #proxy: CuttingProxy | undefined;
+  #workersStarted = 0;
+  #clientsStarted = 0;
+
+  private constructor(directory: ReturnType<typeof temporaryDirectory>, witness: Witness) {
+    this.#directory = directory;
+    this.witness = witness;
+  }
+
+  static async start(): Promise<World> {
+    // No spaces: the kernel writes them otherwise in its lists of mounts.
+    const directory = temporaryDirectory("humq-faults-");
+    const world = new World(directory, await Witness.start(join(directory.path, "witness")));
+    process.env.HUMQ_HOME = world.#home("owner");
+    world.#embedded = await startEmbedded({ instance: INSTANCE, worker: false });
+    world.#proxy = await CuttingProxy.start(world.#embedded.server.url);
+    for (const name of ["workers", "clients"]) world.#makeHome(name);
+    return world;
+  }
+
+  get folder(): string {
+    return this.#directory.path;
+  }
+
+  #home(name: string): string {
+    return join(this.folder, "homes", name);
+  }
+
+  /** The owner's keys, reaching the broker through the proxy only. */
+  #makeHome(name: string): void {
+    const { instance } = this;
+    const skipped = instance.serverFolder;
+    cpSync(this.#home("owner"), this.#home(name), { recursive: true, filter: (from) => from !== skipped });
+    process.env.HUMQ_HOME = this.#home(name);
+    const copy = new Instance(INSTANCE);
+    copy.saveLink({ ...instance.link, servers: [this.proxy.url] });
+    process.env.HUMQ_HOME = this.#home("owner");
+  }
+
+  get instance(): Instance {
+    return this.#broker.instance;
+  }
+
+  get #broker(): Embedded {
+    if (this.#embedded === undefined) throw new Error("the broker is not running");
+    return this.#embedded;
+  }
+
+  /** Between the broker and everybody but the suite itself. */
+  get proxy(): CuttingProxy {
+    if (this.#proxy === undefined) throw new Error("the world is not there yet");
+    return this.#proxy;
+  }
+
+  /** Ends the broker without a warning. */
+  async killBroker(): Promise<void> {
+    const { server } = this.#broker;
+    this.#embedded = undefined;
+    process.kill(server.pid, "SIGKILL");
+    await server.exited;
+  }
+
+  /** Starts it again where it was, with what it had stored. */
+  async startBroker(): Promise<void> {
+    this.#embedded = await startEmbedded({ instance: INSTANCE, worker: false });
+  }
+
+  /** Starts a worker and waits until it is ready. */
+  async startWorker(slots = 2): Promise<FaultyWorker> {
+    const label = `w${++this.#workersStarted}`;
+    const worker = await FaultyWorker.start(label, slots, {
+      HUMQ_HOME: this.#home("workers"),
+      HUMQ_INSTANCE: undefined,
+      NODE_ENV: label,
+      TMPDIR: this.#temporary("workers"),
+    });
+    this.workers.push(worker);
+    return worker;
+  }
+
+  /** Kills it; what it had in hand counts as lost. */
+  async killWorker(worker: FaultyWorker): Promise<void> {
+    this.injected.workers++;
+    this.workers.splice(this.workers.indexOf(worker), 1);
+    await worker.kill();
+  }
+
+  #temporary(name: string): string {
+    const path = join(this.folder, "tmp", name);
+    mkdirSync(path, { recursive: true });
+    return path;
+  }
+
+  /** Runs a command of a user's. What it leaves in its folder for temporary files is a leftover, unless it is killed. */
+  client(args: readonly string[]): Running {
+    return new Running(process.execPath, [PROGRAM, ...args], {
+      cwd: this.folder,
+      env: {
+        HUMQ_HOME: this.#home("clients"),
+        HUMQ_INSTANCE: undefined,
+        TMPDIR: this.#temporary(`client-${++this.#clientsStarted}`),
+      },
+      timeoutMs: CLIENT_TIMEOUT_MS,
+    });
+  }
+
+  /** The same, to its end. @throws where it fails, with what it said */
+  async run(args: readonly string[]): Promise<Finished> {
+    const finished = await this.client(args).finished;
+    if (finished.code === 0) return finished;
+    throw new Error(`humq ${args.join(" ")} ended with ${finished.code ?? finished.signal}: ${finished.stderr}`);
+  }
+
+  /** Stops workers and broker in order. @returns processes and files that are there all the same */
+  async stop(): Promise<string[]> {
+    this.proxy.mend();
+    await Promise.all(this.workers.splice(0).map((worker) => worker.end()));
+    await this.#embedded?.stop();
+    this.#embedded = undefined;
+    return [...processesOf(this.folder), ...this.#leftFiles()];
+  }
+
+  /** Folders that are meant to stay: the workers' own, and a cache that tsx, where humq runs from its sources, keeps. */
+  #leftFiles(): string[] {
+    const tmp = join(this.folder, "tmp");
+    return readdirSync(tmp, { recursive: true, encoding: "utf8" })
+      .filter((name) => !/^[^/]+(?:\/humq-\d+|\/tsx-\d+(?:\/.*)?)?$/.test(name))
+      .map((name) => `file ${join(tmp, name)}`);
+  }
+
+  /** A client that was killed may leave its temporary files, as the documentation says. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.stop();
+      await this.#proxy?.[Symbol.asyncDispose]();
+      await this.witness[Symbol.asyncDispose]();
+    } finally {
+      if (this.#homeBefore === undefined) delete process.env.HUMQ_HOME;
+      else process.env.HUMQ_HOME = this.#homeBefore;
+      this.#directory[Symbol.dispose]();
+    }
+  }
+}
