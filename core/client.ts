@@ -5,6 +5,7 @@ import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
 import { findTag, type ListedTag, listTags } from "./tag/list.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./tag/status.ts";
+import { PROTOCOL } from "./version.ts";
 import { type Explanation, explainTag } from "./watch/explain.ts";
 import { listWorkers, type WorkerEntry } from "./watch/workers.ts";
 
@@ -62,9 +63,9 @@ export class Client {
     return tagStatus(this.#session, await findTag(this.#session, tag), options);
   }
 
-  /** The status of all tags that the broker holds for you, the oldest first. */
+  /** The status of all tags that the broker holds for you, the oldest first; not of those that another version submitted. */
   async statuses(): Promise<TagStatus[]> {
-    const tags = await listTags(this.#session);
+    const tags = (await listTags(this.#session)).filter(({ protocol }) => protocol === PROTOCOL);
     const statuses: (TagStatus | undefined)[] = [];
     const lanes = new Lanes(LOOKS_AT_ONCE);
     for (const [i, { tag }] of tags.entries()) {

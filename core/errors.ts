@@ -32,8 +32,25 @@ export class UnsupportedValueError extends HumqError {
 
 /** Bytes are not what their format says: truncated, altered, or made to harm. */
 export class DecodeError extends HumqError {
-  constructor(message: string, options?: ErrorOptions) {
-    super("decode", message, options);
+  constructor(message: string, options?: ErrorOptions, code = "decode") {
+    super(code, message, options);
+  }
+}
+
+/**
+ * What another side wrote, and signed, is of a version that this humq does not read: one of the two must be updated, and
+ * the message says which.
+ */
+export class VersionError extends DecodeError {
+  /** The version that came. */
+  readonly found: number;
+  /** The version that this humq reads. */
+  readonly expected: number;
+
+  constructor(message: string, found: number, expected: number, options?: ErrorOptions) {
+    super(message, options, "version");
+    this.found = found;
+    this.expected = expected;
   }
 }
 

@@ -1,4 +1,4 @@
-/** This package's version, as in package.json. */
+/** This package's version, as in package.json, and the number of the protocol that it speaks. */
 import { createRequire } from "node:module";
 
 function readVersion(): string {
@@ -16,3 +16,11 @@ function readVersion(): string {
 }
 
 export const VERSION = readVersion();
+
+/**
+ * What clients, workers and the instance must agree on: layouts of what is signed and sealed, subjects, streams, and what
+ * each side expects of the others. Raise it with every change that another side would misread. It stands in the names of
+ * manifests and closing records, in the workers' entries, and in the directory that the root key signs. 1 is what was
+ * spoken before there was a number.
+ */
+export const PROTOCOL = 2;

@@ -2,7 +2,7 @@
 import type { Subscription } from "@nats-io/transport-node";
 import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { DecodeError, RefusedError } from "../core/errors.ts";
+import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import { GrantBook } from "./grants.ts";
@@ -147,9 +147,8 @@ export class Discovery {
     } catch (error) {
       const permanent = error instanceof RefusedError || error instanceof DecodeError;
       if (permanent) this.#refused.add(tagId(u, tag));
-      this.#log.warn(
-        `${permanent ? "refused" : "could not read"} ${tag} by ${grant.name}: ${(error as Error).message}`,
-      );
+      const what = error instanceof VersionError ? "not running" : permanent ? "refused" : "could not read";
+      this.#log.warn(`${what} ${tag} by ${grant.name}: ${(error as Error).message}`);
     }
   }
 

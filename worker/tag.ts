@@ -1,7 +1,7 @@
 /** A tag that this worker may run: manifest, closing record and key, each checked. */
 import { shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
-import { RefusedError } from "../core/errors.ts";
+import { RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import { CallVerifier } from "../core/trust/call.ts";
 import { CLOCK_TOLERANCE_MS, type Grant } from "../core/trust/grant.ts";
@@ -9,6 +9,7 @@ import { closingRecord, type Manifest, manifestRecord } from "../core/trust/mani
 import { openOptions, type TagOptions } from "../core/trust/options.ts";
 import { openSigned } from "../core/trust/signed.ts";
 import { unwrapKey } from "../core/trust/wrap.ts";
+import { VERSION } from "../core/version.ts";
 import { TagControl } from "./control.ts";
 
 /** Names a tag among all users' tags: two users may choose the same name. */
@@ -30,10 +31,27 @@ export interface RunnableTag {
   control: TagControl;
 }
 
+function openManifest(signed: Uint8Array, grant: Grant): Manifest {
+  try {
+    return openSigned(manifestRecord, signed, grant.signingKey, grant.name);
+  } catch (cause) {
+    if (!(cause instanceof VersionError)) throw cause;
+    const { found, expected } = cause;
+    throw new VersionError(
+      `it was submitted by humq protocol ${found}, this worker (${VERSION}) speaks ${expected}: ` +
+        (found > expected ? "update humq on this worker" : "update humq where it was submitted, and submit again"),
+      found,
+      expected,
+      { cause },
+    );
+  }
+}
+
 /**
  * Reads and checks a tag of `grant`'s holder.
  * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
- * @throws RefusedError | DecodeError where a check fails: what the broker holds is not what the user signed
+ * @throws RefusedError | DecodeError where a check fails: what the broker holds is not what the user signed;
+ *   VersionError where another version of humq submitted it
  */
 export async function readTag(
   session: Session,
@@ -48,7 +66,7 @@ export async function readTag(
     reader.next(streamOf.tags(u), subjectOf.close(u, tag)),
   ]);
   if (storedManifest === null || storedClosing === null) return undefined;
-  const manifest = openSigned(manifestRecord, storedManifest.data, grant.signingKey, grant.name);
+  const manifest = openManifest(storedManifest.data, grant);
   const closing = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
   for (const record of [manifest, closing]) {
     const same = Buffer.compare(record.rootKey, session.link.rootKey) === 0;

@@ -8,8 +8,9 @@ import { StreamReader } from "../core/broker/read.ts";
 import { formatDuration } from "../core/duration.ts";
 import { BrokerError, InstanceError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
+import { checkInstanceOf } from "../core/instance/protocol.ts";
 import { openSession, type Session } from "../core/instance/session.ts";
-import { VERSION } from "../core/version.ts";
+import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
 import type { CallJob } from "./call-job.ts";
 import { CodeCache } from "./code.ts";
@@ -123,6 +124,10 @@ export class Worker {
     const instance = findInstance(options.instance);
     let worker: Worker | undefined;
     const session = await logIn(instance, options.datacenter, () => worker?.sweep());
+    await checkInstanceOf(session).catch(async (error: unknown) => {
+      await session.nc.close();
+      throw error;
+    });
     const runner = { current: undefined as Runner | undefined };
     const logs = new LogWriter(session.nc);
     const pool = await ExecutorPool.open<CallJob>(
@@ -217,6 +222,7 @@ export class Worker {
       isolation: this.isolation,
       unsafe: this.unsafe,
       version: VERSION,
+      protocol: PROTOCOL,
       startedMs,
     }));
     this.finished = new Promise((resolve, reject) => {

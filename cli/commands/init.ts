@@ -10,7 +10,8 @@ export default class Init extends HumqCommand {
   static override description =
     prose(`Writes the keys under HUMQ_HOME on this machine, where they stay, and the server's configuration into a folder that you
 take to the server (docs/deploy.md). Nothing is started. Once the server runs, humq init --finish sets it up; so does the first
-other command of yours that reaches it. The join link goes to stdout.`);
+other command of yours that reaches it. After an update of humq, humq init --finish brings the server up to it. The join link goes
+to stdout.`);
   static override examples = [
     "<%= config.bin %> init --host nats.example.org",
     "<%= config.bin %> init --instance cluster --host 10.0.0.5 --port 4333 --dir ./humq-server --datacenter cluster",
@@ -29,7 +30,7 @@ other command of yours that reaches it. The join link goes to stdout.`);
       description: "the first datacenter, whose key is made on this machine [default: main]",
     }),
     finish: Flags.boolean({
-      description: "the server runs: set it up",
+      description: "the server runs: set it up, or bring it up to this version of humq",
       exclusive: ["host", "port", "dir", "datacenter"],
     }),
   };
@@ -70,11 +71,13 @@ other command of yours that reaches it. The join link goes to stdout.`);
   async #finish(name: string | undefined) {
     const { findInstance } = await import("../../core/instance/home.ts");
     const { finishInit } = await import("../../core/instance/init.ts");
+    const { updateBroker } = await import("../../core/instance/setup.ts");
     const instance = findInstance(name);
     const datacenter = await finishInit(instance);
+    if (datacenter === undefined) await updateBroker(instance);
     message(
       datacenter === undefined
-        ? `"${instance.name}" is set up already.`
+        ? `"${instance.name}" is set up already; its server has what this version of humq needs.`
         : `"${instance.name}" is set up. A worker of datacenter "${datacenter}" can start on this machine: humq worker`,
     );
     return { instance: instance.name, finished: datacenter !== undefined };

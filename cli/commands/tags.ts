@@ -8,14 +8,15 @@ export default class Tags extends HumqCommand {
     const { flags } = await this.parse(Tags);
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
+    const { PROTOCOL } = await import("../../core/version.ts");
     const { moment, table } = await import("../table.ts");
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
     const tags = await client.tags();
-    const rows = tags.map(({ tag, createdMs, calls, datacenters }) => [
+    const rows = tags.map(({ tag, createdMs, calls, datacenters, protocol }) => [
       tag,
       moment(createdMs),
-      calls ?? "not submitted to its end",
+      protocol === PROTOCOL ? (calls ?? "not submitted to its end") : `submitted by humq protocol ${protocol}`,
       datacenters.join(","),
     ]);
     await this.print(table(["TAG", "CREATED", "CALLS", "DATACENTERS"], rows));

@@ -10,12 +10,13 @@ export default class Workers extends HumqCommand {
     const { flags } = await this.parse(Workers);
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
+    const { PROTOCOL } = await import("../../core/version.ts");
     const { moment, table } = await import("../table.ts");
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
     const workers = await client.workers();
     const rows = workers.map(
-      ({ worker, datacenter, host, slots, busy, tags, isolation, unsafe, version, startedMs }) => [
+      ({ worker, datacenter, host, slots, busy, tags, isolation, unsafe, version, protocol, startedMs }) => [
         worker,
         datacenter,
         host,
@@ -23,7 +24,7 @@ export default class Workers extends HumqCommand {
         busy,
         tags,
         unsafe ? `${isolation}, unsafe` : isolation,
-        version,
+        protocol === PROTOCOL ? version : `${version} (protocol ${protocol})`,
         moment(startedMs),
       ],
     );

@@ -25,11 +25,18 @@ export class Stored {
   /** Its sequence in the stream. */
   readonly seq: number;
   readonly data: Uint8Array;
+  readonly #time: string;
 
-  constructor(subject: string, seq: number, data: Uint8Array) {
+  constructor(subject: string, seq: number, data: Uint8Array, time: string) {
     this.subject = subject;
     this.seq = seq;
     this.data = data;
+    this.#time = time;
+  }
+
+  /** When it was stored, by the server's clock, in milliseconds since 1970; NaN where the server does not say. */
+  get timeMs(): number {
+    return Date.parse(this.#time);
   }
 
   /** The data as UTF-8. */
@@ -189,7 +196,7 @@ function parse(query: Query, answer: Msg, matches = matcher(query.subject), leas
   if (!Number.isSafeInteger(seq) || seq < least || !matches(subject)) {
     throw failure(query, "the answer is not what was asked for");
   }
-  return new Stored(subject, seq, data);
+  return new Stored(subject, seq, data, headers?.last("Nats-Time-Stamp") ?? "");
 }
 
 /** Whether a subject is one that a filter with wildcards stands for. */

@@ -75,7 +75,8 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
   const control = await readOwnControl(access);
   await sendRetried(access, control);
   const calls = new StoredCalls(access);
-  let page = (closing?.pages ?? 0) + control.retries.reduce((sum, { pages }) => sum + pages, 0);
+  // Numbers beyond those of the submit; where a resumed one shares some, a page is only checked once more.
+  let page = (closing?.messages ?? 0) + control.retries.reduce((sum, { pages }) => sum + pages, 0);
   const pagesBefore = page;
   const lanes = new Lanes(AT_ONCE);
   for (let from = 0; from < indices.length; from += PAGE_MESSAGES) {

@@ -8,10 +8,20 @@ import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
 import { publish } from "../broker/publish.ts";
 import { StreamReader } from "../broker/read.ts";
 import { createUserStreams } from "../broker/streams.ts";
-import { BrokerError, InstanceError } from "../errors.ts";
-import { type Directory, type Grant, openDirectory, openGrant, signDirectory, signGrant } from "../trust/grant.ts";
+import { BrokerError, InstanceError, VersionError } from "../errors.ts";
+import {
+  type Datacenter,
+  type Directory,
+  type Grant,
+  openDirectory,
+  openGrant,
+  signDirectory,
+  signGrant,
+} from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
+import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
+import { checkInstance } from "./protocol.ts";
 import { withLock } from "./server/lock.ts";
 
 /** Logins of the owner last for one command. */
@@ -114,23 +124,55 @@ export class Admin {
   }
 
   async directory(): Promise<Directory> {
-    const reader = await StreamReader.open(await this.hub);
-    const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
-    if (stored === null) return { rootKey: this.root.publicKey, issuedMs: 0, datacenters: [] };
-    return openDirectory(stored.data, this.root.publicKey);
+    return directoryOf(await this.hub, this.root);
   }
 
-  async publishDirectory(directory: Directory): Promise<void> {
+  /** In place of `before`, and with the protocol that is spoken here. */
+  async publishDirectory(before: Directory, datacenters: Datacenter[]): Promise<void> {
+    const issuedMs = Math.max(Date.now(), before.issuedMs + 1);
+    const directory = { rootKey: this.root.publicKey, issuedMs, protocol: PROTOCOL, datacenters };
     await publish(await this.hub, {
       subject: subjectOf.directory(),
       data: signDirectory(directory, this.root.signer),
     });
   }
 
+  /**
+   * An older humq must not take an instance back that a newer one has updated. A new instance has no hub to ask.
+   * @throws VersionError where the instance speaks something newer
+   */
+  async refuseNewer(name: string): Promise<void> {
+    const hub = await this.login(accountLabel.hub).catch(() => undefined);
+    if (hub === undefined) return;
+    try {
+      const directory = await directoryOf(hub, this.root).catch((error: unknown) => {
+        if (error instanceof VersionError) throw error;
+        return undefined;
+      });
+      if (directory !== undefined && directory.protocol > PROTOCOL) checkInstance(directory, name);
+    } finally {
+      await hub.close();
+    }
+  }
+
+  /** Says in the directory what is spoken here, where it says something else. */
+  async announceProtocol(): Promise<void> {
+    const directory = await this.directory();
+    if (directory.protocol !== PROTOCOL) await this.publishDirectory(directory, directory.datacenters);
+  }
+
   async close(): Promise<void> {
     for (const connection of [this.#system, this.#hub])
       await connection?.then((nc) => nc.close()).catch(() => undefined);
   }
+}
+
+async function directoryOf(hub: NatsConnection, { publicKey: rootKey }: Root): Promise<Directory> {
+  const reader = await StreamReader.open(hub);
+  const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
+  return stored === null
+    ? { rootKey, issuedMs: 0, protocol: PROTOCOL, datacenters: [] }
+    : openDirectory(stored.data, rootKey);
 }
 
 /** Whether datacenter `name` may serve the holder of `grant`. */

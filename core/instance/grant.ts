@@ -78,14 +78,10 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
   await admin.pushDatacenterAccount(name, others);
   const directory = await admin.directory();
   const { encryptionKey, signingKey } = grant;
-  await admin.publishDirectory({
-    rootKey: admin.root.publicKey,
-    issuedMs: Math.max(Date.now(), directory.issuedMs + 1),
-    datacenters: [
-      ...directory.datacenters.filter((other) => other.name !== name && !sameKey(other.encryptionKey, encryptionKey)),
-      { name, encryptionKey, signingKey },
-    ],
-  });
+  await admin.publishDirectory(directory, [
+    ...directory.datacenters.filter((other) => other.name !== name && !sameKey(other.encryptionKey, encryptionKey)),
+    { name, encryptionKey, signingKey },
+  ]);
 }
 
 async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[], quotaBytes: number): Promise<void> {

@@ -75,6 +75,28 @@ function ownerName(): string {
   return isName(username) ? username : "owner";
 }
 
+async function updateHub(admin: Admin, name: string): Promise<void> {
+  await admin.refuseNewer(name);
+  await admin.pushAccount(await hubAccountJwt(admin.root));
+  await admin.pushAccount(await guestAccountJwt(admin.root));
+  const hub = await admin.hub;
+  await retryWhileStarting(() => createHubStreams(hub));
+  await admin.announceProtocol();
+}
+
+/**
+ * Brings the running server of an instance that was set up before to what this version of humq needs.
+ * @throws VersionError where it was updated to a newer one
+ */
+export async function updateBroker(instance: Instance): Promise<void> {
+  const admin = Admin.open(instance);
+  try {
+    await updateHub(admin, instance.name);
+  } finally {
+    await admin.close();
+  }
+}
+
 /**
  * Brings a running server to what the instance needs: hub, guest account, streams, the owner's own grant and
  * the first datacenter. Everything is repeated at each start, so a half-made instance is finished.
@@ -83,10 +105,7 @@ function ownerName(): string {
 export async function prepareBroker(instance: Instance, datacenter: string): Promise<void> {
   const admin = Admin.open(instance);
   try {
-    await admin.pushAccount(await hubAccountJwt(admin.root));
-    await admin.pushAccount(await guestAccountJwt(admin.root));
-    const hub = await admin.hub;
-    await retryWhileStarting(() => createHubStreams(hub));
+    await updateHub(admin, instance.name);
     const granted = new Set((await admin.grants()).map((grant) => grant.user));
     const local = instance.ensureIdentity(datacenter);
     if (!granted.has(local.user)) {

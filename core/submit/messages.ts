@@ -25,7 +25,6 @@ export interface Part extends Message {
 }
 
 export interface Page {
-  root: Uint8Array;
   /** The call messages, as they are published. */
   messages: Message[];
   /** For each message the index of its first call, the number of its calls, and its hash. */
@@ -85,7 +84,6 @@ export async function* signedPages(
   const finish = (): Page => {
     const signed = signPage(tag, page++, bodies, signer);
     const result = {
-      root: signed.root,
       messages: signed.messages.map(({ first, message }) => ({
         subject: subjectOf.call(tag.u, tag.tag, first),
         data: message,

@@ -1,5 +1,5 @@
 /** Sending a tag: code, manifest, calls in signed pages, closing record. */
-import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { Archive } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { HUB_STREAMS, IMPORTED_API, shortUser, subjectOf } from "../broker/names.ts";
@@ -8,6 +8,7 @@ import { createQueue } from "../broker/queue.ts";
 import { StreamReader } from "../broker/read.ts";
 import { RETENTION_MS } from "../broker/streams.ts";
 import { InstanceError, UsageError } from "../errors.ts";
+import { checkInstance } from "../instance/protocol.ts";
 import type { Session } from "../instance/session.ts";
 import type { CheckedOptions } from "../options.ts";
 import { showProgress } from "../progress.ts";
@@ -34,7 +35,9 @@ const BATCH_BYTES = 16 * 2 ** 20;
 async function chooseDatacenters(session: Session, wanted: readonly string[] | undefined): Promise<Datacenter[]> {
   const reader = await StreamReader.open(session.nc, IMPORTED_API);
   const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
-  const known = stored === null ? [] : openDirectory(stored.data, session.link.rootKey).datacenters;
+  const directory = stored === null ? undefined : openDirectory(stored.data, session.link.rootKey);
+  if (directory !== undefined) checkInstance(directory, session.instance.name);
+  const known = directory?.datacenters ?? [];
   const { datacenters: allowed } = session.grant;
   const served = known.filter(({ name }) => allowed.length === 0 || allowed.includes(name));
   if (wanted === undefined) {
@@ -115,13 +118,9 @@ async function sendCalls(
     await lanes.done();
   };
   const progress = showProgress("submit", calls.length, options.quiet);
-  const pagesHash = createHash("sha256");
-  let pages = 0;
   try {
     for await (const page of signedPages(tag, calls, options.chunkSize, identity.signer, spill)) {
       keepHashes(archive, page);
-      pagesHash.update(page.root);
-      pages++;
       await uploader.add(page.messages);
       const last = page.calls.at(-1)!;
       progress.update(last.first + last.count);
@@ -130,7 +129,7 @@ async function sendCalls(
   } finally {
     progress.stop();
   }
-  return { calls: calls.length, messages, pages, pagesHash: pagesHash.digest() };
+  return { calls: calls.length, messages };
 }
 
 /**

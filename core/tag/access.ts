@@ -1,12 +1,13 @@
 /** What a submitter needs to read a tag of their own: its manifest, checked, and its key. */
 import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
-import { InstanceError, RefusedError } from "../errors.ts";
+import { InstanceError, RefusedError, VersionError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import { type ClosingRecord, closingRecord, type Manifest, manifestRecord } from "../trust/manifest.ts";
 import { openOptions, type TagOptions } from "../trust/options.ts";
 import { openSigned } from "../trust/signed.ts";
 import { unwrapKey } from "../trust/wrap.ts";
+import { VERSION } from "../version.ts";
 
 export interface TagAccess {
   session: Session;
@@ -26,8 +27,27 @@ function checkOwner(record: { rootKey: Uint8Array; user: string; tag: string }, 
     throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
 }
 
+function openManifest(tag: string, signed: Uint8Array, signingKey: Uint8Array): Manifest {
+  try {
+    return openSigned(manifestRecord, signed, signingKey, "you");
+  } catch (cause) {
+    if (!(cause instanceof VersionError)) throw cause;
+    const { found, expected } = cause;
+    throw new VersionError(
+      `${tag} was submitted by humq protocol ${found}, this humq (${VERSION}) speaks ${expected}: ` +
+        (found > expected
+          ? "update humq here."
+          : `go on with the humq that submitted it, or delete it (humq delete ${tag}) and submit again.`),
+      found,
+      expected,
+      { cause },
+    );
+  }
+}
+
 /**
- * @throws InstanceError where the broker has no such tag; RefusedError where its manifest is not the one you signed
+ * @throws InstanceError where the broker has no such tag; RefusedError where its manifest is not the one you signed;
+ *   VersionError where another version of humq submitted it
  */
 export async function openTag(session: Session, tag: string): Promise<TagAccess> {
   const { identity, link } = session;
@@ -43,7 +63,7 @@ export async function openTag(session: Session, tag: string): Promise<TagAccess>
     );
   }
   const signingKey = identity.signer.publicKey;
-  const manifest = openSigned(manifestRecord, storedManifest.data, signingKey, "you");
+  const manifest = openManifest(tag, storedManifest.data, signingKey);
   checkOwner(manifest, session, tag);
   const owner = { rootKey: link.rootKey, user: identity.user, tag };
   const tagKey = unwrapKey(manifest.keys, identity.agreement, owner);

@@ -1,10 +1,11 @@
 /** The tags that the broker holds for a submitter. */
 import { parseTagSubject, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
-import { InstanceError, UsageError } from "../errors.ts";
+import { InstanceError, UsageError, VersionError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import { closingRecord, manifestRecord } from "../trust/manifest.ts";
 import { openSigned } from "../trust/signed.ts";
+import { PROTOCOL } from "../version.ts";
 
 export interface ListedTag {
   tag: string;
@@ -13,6 +14,18 @@ export interface ListedTag {
   datacenters: string[];
   /** Number of calls; undefined where the submit did not end. */
   calls: number | undefined;
+  /** What the humq that submitted it speaks; where that is not what is spoken here, nothing else is known of the tag. */
+  protocol: number;
+}
+
+/** What is read, or the version in which another humq wrote it. */
+function unlessOther<T>(read: () => T): T | number {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof VersionError) return error.found;
+    throw error;
+  }
 }
 
 /** All tags, the oldest first. */
@@ -23,13 +36,20 @@ export async function listTags(session: Session): Promise<ListedTag[]> {
   const signingKey = identity.signer.publicKey;
   const tags = new Map<string, ListedTag>();
   for await (const stored of reader.all(streamOf.tags(u), subjectOf.manifest(u, "*"))) {
-    const { tag, createdMs, datacenters } = openSigned(manifestRecord, stored.data, signingKey, "you");
-    if (tag === parseTagSubject(stored.subject).tag) tags.set(tag, { tag, createdMs, datacenters, calls: undefined });
+    const { tag: name } = parseTagSubject(stored.subject);
+    const manifest = unlessOther(() => openSigned(manifestRecord, stored.data, signingKey, "you"));
+    if (typeof manifest === "number") {
+      tags.set(name, { tag: name, createdMs: stored.timeMs, datacenters: [], calls: undefined, protocol: manifest });
+    } else if (manifest.tag === name) {
+      const { tag, createdMs, datacenters } = manifest;
+      tags.set(name, { tag, createdMs, datacenters, calls: undefined, protocol: PROTOCOL });
+    }
   }
   for await (const stored of reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
-    const { tag, calls } = openSigned(closingRecord, stored.data, signingKey, "you");
-    const listed = tags.get(tag);
-    if (listed !== undefined && tag === parseTagSubject(stored.subject).tag) listed.calls = calls;
+    const closing = unlessOther(() => openSigned(closingRecord, stored.data, signingKey, "you"));
+    if (typeof closing === "number") continue;
+    const listed = tags.get(closing.tag);
+    if (listed !== undefined && closing.tag === parseTagSubject(stored.subject).tag) listed.calls = closing.calls;
   }
   return [...tags.values()].sort((a, b) => a.createdMs - b.createdMs);
 }

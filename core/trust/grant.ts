@@ -1,7 +1,7 @@
 /** Grants and the directory of datacenters: what the root signs. */
-import { RefusedError } from "../errors.ts";
+import { RefusedError, VersionError } from "../errors.ts";
 import { KEY_BYTES, type Signer } from "./keys.ts";
-import { fixed, list, recordType, struct, text, u64 } from "./record.ts";
+import { fixed, list, recordType, struct, text, u32, u64 } from "./record.ts";
 import { openSigned, signRecord } from "./signed.ts";
 
 export const ROLES = ["submitter", "worker", "admin"] as const;
@@ -91,22 +91,47 @@ export interface Directory {
   rootKey: Uint8Array;
   /** Milliseconds since 1970; a later directory replaces an earlier one. */
   issuedMs: number;
+  /** What the instance speaks, see core/version.ts. */
+  protocol: number;
   datacenters: Datacenter[];
 }
 
-const directoryRecord = recordType<Directory>("humq/directory/1", {
+const datacenters = list(
+  struct<Datacenter>({ name: text, encryptionKey: fixed(KEY_BYTES), signingKey: fixed(KEY_BYTES) }),
+);
+
+const directoryRecord = recordType<Directory>("humq/directory/2", {
   rootKey: fixed(KEY_BYTES),
   issuedMs: u64,
-  datacenters: list(struct<Datacenter>({ name: text, encryptionKey: fixed(KEY_BYTES), signingKey: fixed(KEY_BYTES) })),
+  protocol: u32,
+  datacenters,
 });
+
+/** Before there was a number. Still read, so that whoever meets such an instance is told, and its owner can update it. */
+const oldDirectoryRecord = recordType<Omit<Directory, "protocol">>("humq/directory/1", {
+  rootKey: fixed(KEY_BYTES),
+  issuedMs: u64,
+  datacenters,
+});
+const OLD_PROTOCOL = 1;
 
 export function signDirectory(directory: Directory, root: Signer): Uint8Array {
   return signRecord(directoryRecord, directory, root);
 }
 
-/** @throws RefusedError where the root did not sign it for this instance */
+function openAnyDirectory(signed: Uint8Array, rootKey: Uint8Array): Directory {
+  const who = "the instance's root key";
+  try {
+    return openSigned(directoryRecord, signed, rootKey, who);
+  } catch (error) {
+    if (!(error instanceof VersionError) || error.found !== OLD_PROTOCOL) throw error;
+    return { ...openSigned(oldDirectoryRecord, signed, rootKey, who), protocol: OLD_PROTOCOL };
+  }
+}
+
+/** @throws RefusedError where the root did not sign it for this instance; VersionError where it is of a newer humq */
 export function openDirectory(signed: Uint8Array, rootKey: Uint8Array): Directory {
-  const directory = openSigned(directoryRecord, signed, rootKey, "the instance's root key");
+  const directory = openAnyDirectory(signed, rootKey);
   if (Buffer.compare(directory.rootKey, rootKey) !== 0) throw new RefusedError("the directory is for another instance");
   return directory;
 }

@@ -1,4 +1,5 @@
 /** The signed description of a tag, and the closing record that adds how many calls it has. */
+import { PROTOCOL } from "../version.ts";
 import { KEY_BYTES } from "./keys.ts";
 import { bytes, fixed, list, recordType, struct, text, u32, u64 } from "./record.ts";
 import { type WrappedKey, wrappedKey } from "./wrap.ts";
@@ -29,7 +30,7 @@ export interface Manifest {
   options: Uint8Array;
 }
 
-export const manifestRecord = recordType<Manifest>("humq/manifest/1", {
+export const manifestRecord = recordType<Manifest>(`humq/manifest/${PROTOCOL}`, {
   rootKey: fixed(KEY_BYTES),
   user: text,
   tag: text,
@@ -49,17 +50,12 @@ export interface ClosingRecord {
   calls: number;
   /** Number of call messages: smaller than `calls` where they travel in chunks. */
   messages: number;
-  pages: number;
-  /** SHA-256 over the pages' Merkle roots in order. */
-  pagesHash: Uint8Array;
 }
 
-export const closingRecord = recordType<ClosingRecord>("humq/close/1", {
+export const closingRecord = recordType<ClosingRecord>(`humq/close/${PROTOCOL}`, {
   rootKey: fixed(KEY_BYTES),
   user: text,
   tag: text,
   calls: u64,
   messages: u64,
-  pages: u32,
-  pagesHash: fixed(KEY_BYTES),
 });

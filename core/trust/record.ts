@@ -181,6 +181,17 @@ export interface RecordType<T> {
   decode(encoded: Uint8Array): T;
 }
 
+/** Kind and version of a domain `humq/<what>/<version>`. */
+export function parseDomain(domain: string): { kind: string; version: number } | undefined {
+  const [, kind, version] = /^humq\/([a-z-]+)\/([1-9]\d{0,8})$/.exec(domain) ?? [];
+  return kind === undefined ? undefined : { kind, version: Number(version) };
+}
+
+/** The domain that encoded bytes begin with. @throws DecodeError where they do not begin with one */
+export function domainOf(encoded: Uint8Array): string {
+  return text.read(new Reader(encoded));
+}
+
 /** Defines a record; `domain` is `humq/<what>/<version>`. */
 export function recordType<T extends object>(domain: string, fields: { [K in keyof T]: Field<T[K]> }): RecordType<T> {
   const body = struct(fields);

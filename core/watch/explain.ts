@@ -2,6 +2,7 @@
 import type { Session } from "../instance/session.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
 import { queueInfo, statusOf, type TagStatus } from "../tag/status.ts";
+import { ofWorkers, plural, speaksOurs } from "./able.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
 /** What keeps a tag, stable for programs. */
@@ -12,6 +13,7 @@ export type ReasonCode =
   | "no-queue"
   | "paused"
   | "no-worker"
+  | "other-version"
   | "too-many-cpus"
   | "own-calls-only"
   | "concurrency"
@@ -42,10 +44,6 @@ interface Queue {
   limit: number;
 }
 
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
-}
-
 /** What keeps any call of the tag from ever starting, whatever the workers do; the first that holds says all. */
 function ended(status: TagStatus): Reason | undefined {
   const { tag, calls, succeeded, failed } = status;
@@ -67,37 +65,6 @@ function ended(status: TagStatus): Reason | undefined {
       code: "expired",
       message: `it expired on ${since}: no worker starts a call of it`,
       advice: "submit again",
-    };
-  }
-  return undefined;
-}
-
-/** What is wrong with the workers, whom the tag needs. */
-function ofWorkers(access: TagAccess, workers: readonly WorkerEntry[]): Reason | undefined {
-  const { datacenters } = access.manifest;
-  const { cpus } = access.options;
-  const named = datacenters.map((name) => `"${name}"`).join(", ");
-  const where = `datacenter${datacenters.length === 1 ? "" : "s"} ${named}`;
-  if (workers.length === 0) {
-    return {
-      code: "no-worker",
-      message: `no worker of ${where} is there`,
-      advice: "start one there: humq worker. All that are there: humq workers",
-    };
-  }
-  const most = Math.max(...workers.map(({ slots }) => slots));
-  if (cpus > most) {
-    return {
-      code: "too-many-cpus",
-      message: `a call needs ${cpus} cpus, and the largest worker of ${where} has ${plural(most, "slot")}`,
-      advice: `start one with more: humq worker --slots ${cpus}; or submit again with fewer cpus`,
-    };
-  }
-  if (workers.every(({ isolation, unsafe }) => isolation === "none" && !unsafe)) {
-    return {
-      code: "own-calls-only",
-      message: `the workers of ${where} have no isolation, so each runs only calls of the person who started it`,
-      advice: "if that is not you: have bubblewrap installed there, or the worker started with --unsafe",
     };
   }
   return undefined;
@@ -150,9 +117,9 @@ function unfinished(
   if (status.paused) {
     reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
   }
-  const missing = ofWorkers(access, workers);
+  const missing = ofWorkers({ datacenters: access.manifest.datacenters, cpus: access.options.cpus }, workers);
   if (missing !== undefined) reasons.push(missing);
-  else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers, queue));
+  else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(speaksOurs), queue));
   if (running > 0) {
     reasons.push({
       code: "running",

@@ -18,6 +18,8 @@ export interface WorkerEntry {
   isolation: string;
   unsafe: boolean;
   version: string;
+  /** What it speaks, see core/version.ts. */
+  protocol: number;
   /** When it began, by its own clock, in milliseconds since 1970. */
   startedMs: number;
 }
@@ -44,6 +46,8 @@ function parseEntry(subject: string, text: string): WorkerEntry | undefined {
     isolation: string("isolation"),
     unsafe: said.unsafe === true,
     version: string("version"),
+    // Before there was a number it was 1.
+    protocol: Math.max(1, count("protocol")),
     startedMs: count("startedMs"),
   };
 }

@@ -47,8 +47,6 @@ export const closing: ClosingRecord = {
   ...owner,
   calls: 10_000_000,
   messages: 100_000,
-  pages: 1563,
-  pagesHash: counting(10),
 };
 
 export const options: TagOptions = {
@@ -83,6 +81,7 @@ export const grant: Grant = {
 export const directory: Directory = {
   rootKey: root.publicKey,
   issuedMs: 1_763_600_000_000,
+  protocol: 2,
   datacenters: [
     { name: "local", encryptionKey: datacenter.agreement.publicKey, signingKey: datacenter.signer.publicKey },
     { name: "gpu", encryptionKey: bob.agreement.publicKey, signingKey: bob.signer.publicKey },

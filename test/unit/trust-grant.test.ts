@@ -67,10 +67,10 @@ describe("a grant", () => {
 
   test("is no directory, and a directory no grant, though the root signed both", () => {
     expect(() => openDirectory(signed, root.publicKey)).toThrow(
-      new DecodeError('expected a record of kind humq/directory/1, got "humq/grant/1"'),
+      new DecodeError('expected a record of kind humq/directory/2, got "humq/grant/1"'),
     );
     expect(() => openGrant(signDirectory(directory, root.signer), root.publicKey)).toThrow(
-      new DecodeError('expected a record of kind humq/grant/1, got "humq/directory/1"'),
+      new DecodeError('expected a record of kind humq/grant/1, got "humq/directory/2"'),
     );
   });
 
@@ -130,7 +130,7 @@ describe("the directory", () => {
   test("altered, of another root or for another instance is refused", () => {
     for (const { how, bytes } of alterations(signed)) {
       expect(() => openDirectory(bytes, root.publicKey), how).toThrow(
-        new RefusedError("humq/directory/1: the signature is not by the instance's root key"),
+        new RefusedError("humq/directory/2: the signature is not by the instance's root key"),
       );
     }
     expect(() => openDirectory(signDirectory(directory, otherRoot.signer), root.publicKey)).toThrow(RefusedError);
@@ -145,7 +145,7 @@ describe("a signed record", () => {
   const signed = signRecord(manifestRecord, manifest, alice.signer);
 
   test("is refused where another signed it, or any byte is another", () => {
-    const refused = new RefusedError("humq/manifest/1: the signature is not by alice");
+    const refused = new RefusedError("humq/manifest/2: the signature is not by alice");
     expect(() => openSigned(manifestRecord, signed, bob.signer.publicKey, "alice")).toThrow(refused);
     for (const { how, bytes } of alterations(signed)) {
       expect(() => openSigned(manifestRecord, bytes, alice.signer.publicKey, "alice"), how).toThrow(refused);
@@ -155,7 +155,7 @@ describe("a signed record", () => {
   test("can be looked into before it is checked", () => {
     expect(peekSigned(manifestRecord, signed).user).toBe(alice.user);
     expect(() => peekSigned(manifestRecord, signed.subarray(0, 64))).toThrow(
-      new DecodeError("humq/manifest/1: 64 bytes is too short"),
+      new DecodeError("humq/manifest/2: 64 bytes is too short"),
     );
     expect(() => peekSigned(manifestRecord, signed.subarray(0, 65))).toThrow(DecodeError);
   });

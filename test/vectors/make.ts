@@ -209,16 +209,17 @@ const grant = await signed(
 );
 const directory = await signed(
   record(
-    "humq/directory/1",
+    "humq/directory/2",
     rootKey,
     u64(1_763_600_000_000),
+    u32(2),
     list([Buffer.concat([text("local"), datacenter.encryptionKey, datacenter.signingKey])]),
   ),
   rootSeed,
 );
 const manifest = await signed(
   record(
-    "humq/manifest/1",
+    "humq/manifest/2",
     ...owner,
     u64(1_763_600_000_000),
     u64(1_766_200_000_000),
@@ -233,10 +234,7 @@ const manifest = await signed(
   ),
   alice.signingSeed,
 );
-const closing = await signed(
-  record("humq/close/1", ...owner, u64(10_000_000), u64(100_000), u32(1563), counting(10)),
-  alice.signingSeed,
-);
+const closing = await signed(record("humq/close/2", ...owner, u64(10_000_000), u64(100_000)), alice.signingSeed);
 
 /** Code of two parts and a bit: parts of 512 KiB, the part's number as nonce. */
 function codeOf(length: number) {
