@@ -1,8 +1,11 @@
 /** The low-level operations, for programs that keep a connection of their own. */
 import { Lanes } from "./broker/lanes.ts";
+import { changeConcurrency } from "./control/concurrency.ts";
 import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
+import { checkConcurrency } from "./options.ts";
+import { openTag } from "./tag/access.ts";
 import { findTag, type ListedTag, listTags } from "./tag/list.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./tag/status.ts";
 import { PROTOCOL } from "./version.ts";
@@ -87,6 +90,15 @@ export class Client {
    */
   async explain(tag: string): Promise<Explanation> {
     return explainTag(this.#session, await findTag(this.#session, tag));
+  }
+
+  /**
+   * Changes how many calls of a tag run at once at most; see {@link Tag.setConcurrency}.
+   * @param tag a full name, an unambiguous beginning of one, or `last`
+   */
+  async setConcurrency(tag: string, concurrency: number | null): Promise<void> {
+    const limit = checkConcurrency("concurrency", concurrency);
+    await changeConcurrency(await openTag(this.#session, await findTag(this.#session, tag)), limit);
   }
 
   /** All workers of the instance that are there, by datacenter and name. */

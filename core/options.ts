@@ -132,6 +132,20 @@ function whole(name: keyof typeof BOUNDS, value: number | undefined): number {
   return value;
 }
 
+/**
+ * @param what begins the message: `concurrency`
+ * @returns the limit; 0 for null, which means none
+ * @throws UsageError where it is neither null nor a limit that a tag may have
+ */
+export function checkConcurrency(what: string, value: number | null): number {
+  const { least, most } = BOUNDS.concurrency;
+  if (value === null) return 0;
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new UsageError(
+    `${what}: expected a whole number from ${least} to ${most}, or null for no limit; got ${shown(value)}`,
+  );
+}
+
 function names(name: "datacenters" | "packages", value: unknown): string[] {
   if (!Array.isArray(value) || value.some((item) => typeof item !== "string" || item === "")) {
     throw new UsageError(`submit option ${name}: expected a list of names such as ["a", "b"], got ${shown(value)}`);

@@ -20,9 +20,12 @@ export class ActiveTag {
   averageMs: number | undefined;
   /** No pull before this, on the clock of `performance.now()`. */
   restUntilMs = 0;
+  /** Messages that may be in workers' hands at once, over all workers; 0 for no limit. Its submitter may change it. */
+  concurrency: number;
 
   constructor(runnable: RunnableTag) {
     this.runnable = runnable;
+    this.concurrency = runnable.concurrency;
   }
 
   /** Slots that one message occupies. */
@@ -32,7 +35,7 @@ export class ActiveTag {
 
   /** Whether the submitter limits how many of its calls run at once, over all workers. */
   get limited(): boolean {
-    return this.runnable.options.concurrency > 0;
+    return this.concurrency > 0;
   }
 
   /** How many messages to hold on `slots` slots. */

@@ -150,6 +150,7 @@ export class Feeder {
       else tag.restUntilMs = performance.now() + WATCH_MS;
       return;
     }
+    tag.concurrency = queue.concurrency;
     const restMs = queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : WATCH_MS;
     tag.restUntilMs = performance.now() + restMs;
   }

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
 import { consumerOf, IMPORTED_API, indexOf, isAckOf, parseAck, streamOf, subjectOf } from "../core/broker/names.ts";
-import { BrokerError } from "../core/errors.ts";
+import { type QueueInfo, readQueue } from "./queue.ts";
 
 /** A call message in this worker's hands until it is acknowledged or handed back. */
 export interface Delivery {
@@ -32,8 +32,6 @@ const STALL_MS = 5_000;
  * only without an end, hence not always.)
  */
 const LIMITED_EXPIRES_MS = 20;
-
-const REQUEST_TIMEOUT_MS = 5_000;
 
 function delivery(nc: NatsConnection, message: Msg): Delivery {
   const reply = message.reply ?? "";
@@ -71,15 +69,6 @@ interface Pending {
   left: number;
   deliveries: Delivery[];
   finish(): void;
-}
-
-/** State of a tag's queue, as the server counts it. */
-export interface QueueInfo {
-  /** Messages that nobody has. */
-  pending: number;
-  /** Messages in the hands of workers. */
-  running: number;
-  paused: boolean;
 }
 
 /** Where the answers to pulls from one user's queues come. */
@@ -161,23 +150,8 @@ export class Puller {
   }
 
   /** @returns undefined where the queue does not exist (any more) */
-  async info(u: string, tag: string): Promise<QueueInfo | undefined> {
-    const subject = `${IMPORTED_API}.CONSUMER.INFO.${streamOf.calls(u)}.${consumerOf(tag)}`;
-    const reply = await this.#nc.request(subject, "", { timeout: REQUEST_TIMEOUT_MS });
-    const answer = reply.json<{
-      error?: { code?: number; description?: string };
-      num_pending?: number;
-      num_ack_pending?: number;
-      paused?: boolean;
-    }>();
-    if (answer.error?.code === 404) return undefined;
-    if (answer.error !== undefined)
-      throw new BrokerError(`the queue of ${tag}: ${answer.error.description ?? "unknown error"}`);
-    return {
-      pending: answer.num_pending ?? 0,
-      running: answer.num_ack_pending ?? 0,
-      paused: answer.paused === true,
-    };
+  info(u: string, tag: string): Promise<QueueInfo | undefined> {
+    return readQueue(this.#nc, u, tag);
   }
 
   close(): void {

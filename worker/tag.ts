@@ -11,6 +11,7 @@ import { openSigned } from "../core/trust/signed.ts";
 import { unwrapKey } from "../core/trust/wrap.ts";
 import { VERSION } from "../core/version.ts";
 import { TagControl } from "./control.ts";
+import { readQueue } from "./queue.ts";
 
 /** Names a tag among all users' tags: two users may choose the same name. */
 export function tagId(u: string, tag: string): string {
@@ -27,6 +28,8 @@ export interface RunnableTag {
   manifest: Manifest;
   tagKey: Uint8Array;
   options: TagOptions;
+  /** As its queue said when it was read: messages that may be in workers' hands at once; 0 for no limit. */
+  concurrency: number;
   verifier: CallVerifier;
   control: TagControl;
 }
@@ -81,7 +84,10 @@ export async function readTag(
   if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);
   const options = openOptions(tagKey, owner, manifest.options);
   const { signingKey, name } = grant;
-  const control = await TagControl.open(reader, u, { ...owner, signingKey, name });
+  const [control, queue] = await Promise.all([
+    TagControl.open(reader, u, { ...owner, signingKey, name }),
+    readQueue(session.nc, u, tag),
+  ]);
   if (control.state.deleted) return undefined;
   return {
     id: tagId(u, tag),
@@ -91,6 +97,7 @@ export async function readTag(
     manifest,
     tagKey,
     options,
+    concurrency: queue?.concurrency ?? options.concurrency,
     verifier: new CallVerifier(owner, signingKey),
     control,
   };

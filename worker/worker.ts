@@ -298,10 +298,12 @@ export class Worker {
 
   /** Reads what the submitter said of a tag since, and lets go of calls that are not to run any more. */
   async #obey(tag: ActiveTag): Promise<void> {
-    try {
-      await tag.runnable.control.refresh();
-    } catch (error) {
-      this.#log.warn(`could not read what is cancelled of ${tag.runnable.tag}: ${(error as Error).message}`);
+    const { u, tag: name, control } = tag.runnable;
+    const [queue, records] = await Promise.allSettled([this.#puller.info(u, name), control.refresh()]);
+    if (queue.status === "fulfilled" && queue.value !== undefined) tag.concurrency = queue.value.concurrency;
+    for (const read of [queue, records]) {
+      if (read.status === "rejected")
+        this.#log.warn(`could not read what was changed of ${name}: ${(read.reason as Error).message}`);
     }
     this.#runner.obey(tag);
     this.#feeder.rouse(tag.runnable.id);

@@ -67,6 +67,7 @@ async function listOf(status: TagStatus): Promise<string> {
     ["calls", closed ? calls : "not submitted to its end"],
     ["pending", pending],
     ["running", running],
+    ["at once", status.concurrency === null ? "no limit" : `at most ${status.concurrency}`],
     ["succeeded", succeeded],
     ["failed", failed],
     ...(perSecond === undefined ? [] : [["rate", `${Number(perSecond.toPrecision(3))} calls a second`] as const]),

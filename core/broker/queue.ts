@@ -11,6 +11,15 @@ const MAX_ACK_PENDING = 1_000_000;
 /** Pull requests that may wait at once, so also how many workers may wait on one tag. */
 const MAX_WAITING = 20_000;
 
+function maxAckPending(concurrency: number): number {
+  return concurrency === 0 ? MAX_ACK_PENDING : concurrency;
+}
+
+/** What a queue's `max_ack_pending` says: messages that may be in workers' hands at once; 0 for no limit. */
+export function concurrencyOf(maxAckPending: number | undefined): number {
+  return maxAckPending === undefined || maxAckPending < 1 || maxAckPending >= MAX_ACK_PENDING ? 0 : maxAckPending;
+}
+
 /** @param concurrency calls that may run at the same time; 0 for no limit */
 export async function createQueue(nc: NatsConnection, u: string, tag: string, concurrency: number): Promise<void> {
   const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
@@ -21,8 +30,14 @@ export async function createQueue(nc: NatsConnection, u: string, tag: string, co
     deliver_policy: DeliverPolicy.All,
     replay_policy: ReplayPolicy.Instant,
     ack_wait: nanos(ACK_WAIT_MS),
-    max_ack_pending: concurrency === 0 ? MAX_ACK_PENDING : concurrency,
+    max_ack_pending: maxAckPending(concurrency),
     max_waiting: MAX_WAITING,
     inactive_threshold: nanos(RETENTION_MS),
   });
+}
+
+/** Changes the limit of a queue that is there; it holds from the next message on that is given out. */
+export async function limitQueue(nc: NatsConnection, u: string, tag: string, concurrency: number): Promise<void> {
+  const manager = await jetstreamManager(nc, { checkAPI: false });
+  await manager.consumers.update(streamOf.calls(u), consumerOf(tag), { max_ack_pending: maxAckPending(concurrency) });
 }

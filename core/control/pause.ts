@@ -5,7 +5,8 @@ import { ApiCode, expectLast, publish } from "../broker/publish.ts";
 import { InstanceError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 
-async function onQueue<T>(tag: string, action: () => Promise<T>): Promise<T> {
+/** @throws InstanceError where the tag has no queue (any more) */
+export async function onQueue<T>(tag: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
   } catch (error) {

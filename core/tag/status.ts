@@ -3,6 +3,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { type ConsumerInfo, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { countStored } from "../broker/follow.ts";
 import { consumerOf, streamOf, subjectOf } from "../broker/names.ts";
+import { concurrencyOf } from "../broker/queue.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
 import { openTag, type TagAccess } from "./access.ts";
@@ -26,6 +27,8 @@ export interface TagStatus {
   closed: boolean;
   /** Workers take no calls of it until it is resumed. */
   paused: boolean;
+  /** Messages (chunks) that may be in the hands of workers at once; null for no limit. */
+  concurrency: number | null;
   /** Number of calls. */
   calls: number;
   /** Messages (chunks) in the queue that no worker has yet. */
@@ -80,6 +83,7 @@ export async function statusOf(access: TagAccess): Promise<TagStatus> {
     datacenters: manifest.datacenters,
     closed: closing !== undefined,
     paused: queue?.paused === true,
+    concurrency: concurrencyOf(queue?.config.max_ack_pending) || null,
     calls: closing?.calls ?? 0,
     pending: queue?.num_pending ?? 0,
     running: queue?.num_ack_pending ?? 0,

@@ -2,13 +2,14 @@
 import { Archive } from "../archive/index.ts";
 import { parseCalls } from "../control/calls.ts";
 import { type CancelOptions, cancelCalls, checkCancel } from "../control/cancel.ts";
+import { changeConcurrency } from "../control/concurrency.ts";
 import { checkDelete, type DeleteOptions, deleteOf } from "../control/delete.ts";
 import { pauseTag, resumeTag, rouseWorkers } from "../control/pause.ts";
 import { chooseRetried, type RetryOptions, retryCalls } from "../control/retry.ts";
 import { syncRetries } from "../control/sync.ts";
 import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
-import { checkKnown, shown } from "../options.ts";
+import { checkConcurrency, checkKnown, shown } from "../options.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
 import { outcomeEvents, type TagEvent } from "../watch/events.ts";
 import { type Explanation, explainTag } from "../watch/explain.ts";
@@ -209,6 +210,16 @@ export class Tag<R = unknown> {
   /** Goes on after {@link pause}. */
   resume(): Promise<void> {
     return withSession(this.#instance, async (session) => resumeTag(await openTag(session, this.name)));
+  }
+
+  /**
+   * Changes how many calls (chunks, where `chunkSize` is above 1) run at once at most, over all workers; `null` for no
+   * limit. What runs already goes on to its end. Until it is changed again, or the tag expires.
+   * @throws UsageError where it is no such number; InstanceError where the tag has no queue any more
+   */
+  setConcurrency(concurrency: number | null): Promise<void> {
+    const limit = checkConcurrency("concurrency", concurrency);
+    return withSession(this.#instance, async (session) => changeConcurrency(await openTag(session, this.name), limit));
   }
 
   /**

@@ -78,7 +78,7 @@ function ofPending(access: TagAccess, status: TagStatus, workers: readonly Worke
     return {
       code: "concurrency",
       message: `${pending}: no more than ${queue.limit} may run at once, and ${status.running} do`,
-      advice: "that is the tag's own limit (concurrency)",
+      advice: `that is the tag's own limit; to change it: humq concurrency ${status.tag} N`,
     };
   }
   const free = workers.filter(({ slots, busy }) => slots - busy >= cpus);

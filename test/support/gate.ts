@@ -7,6 +7,7 @@ export class Gate implements AsyncDisposable {
   readonly #server: Server;
   readonly #waiting = new Map<string, ServerResponse[]>();
   readonly #open = new Set<string>();
+  #most = 0;
 
   private constructor(server: Server) {
     this.#server = server;
@@ -31,9 +32,24 @@ export class Gate implements AsyncDisposable {
     return [...this.#waiting.values()].reduce((sum, responses) => sum + responses.length, 0);
   }
 
+  /** How many calls waited at the same time at most since this was last asked. */
+  mostWaited(): number {
+    const most = this.#most;
+    this.#most = this.waiting;
+    return most;
+  }
+
+  /** The numbers of the calls that wait now. */
+  get keys(): string[] {
+    return [...this.#waiting.keys()];
+  }
+
   #ask(key: string, response: ServerResponse): void {
     if (this.#open.has(key)) response.end("go");
-    else this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), response]);
+    else {
+      this.#waiting.set(key, [...(this.#waiting.get(key) ?? []), response]);
+      this.#most = Math.max(this.#most, this.waiting);
+    }
   }
 
   /** Lets these through, now and whenever they ask again. */

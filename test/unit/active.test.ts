@@ -6,7 +6,7 @@ import { options } from "../support/trust.ts";
 
 function active(changes: Partial<TagOptions> = {}): ActiveTag {
   const plain = { ...options, cpus: 1, concurrency: 0, chunkSize: 1, ...changes };
-  return new ActiveTag({ options: plain } as RunnableTag);
+  return new ActiveTag({ options: plain, concurrency: plain.concurrency } as RunnableTag);
 }
 
 /** After a message that took so long. */
