@@ -1,10 +1,13 @@
 /** A tag that this worker is pulling from, and how much of it to hold. */
+import type { Load, Need } from "./room.ts";
 import type { RunnableTag } from "./tag.ts";
 
 /** Work that a worker holds ahead, per slot: short calls are fast, long ones are never hoarded. */
 export const AHEAD_MS = 500;
 /** Calls that a worker holds of one tag at most: each costs it a kilobyte or so until its outcome is stored. */
 const HOLD_MOST = 2000;
+/** What a pull may bring counts as held for so long: it may never be answered. */
+const COMING_MS = 1_000;
 /** Weight of the newest message in the running average of how long one takes. */
 const NEWEST_WEIGHT = 0.2;
 
@@ -22,15 +25,34 @@ export class ActiveTag {
   restUntilMs = 0;
   /** Messages that may be in workers' hands at once, over all workers; 0 for no limit. Its submitter may change it. */
   concurrency: number;
+  #coming = 0;
+  #comingUntilMs = 0;
 
   constructor(runnable: RunnableTag) {
     this.runnable = runnable;
     this.concurrency = runnable.concurrency;
   }
 
+  /** What one message occupies while it runs. */
+  get need(): Need {
+    return { cpus: this.runnable.options.cpus };
+  }
+
   /** Slots that one message occupies. */
   get weight(): number {
-    return this.runnable.options.cpus;
+    return this.need.cpus;
+  }
+
+  /** A pull is under way that may bring so many messages. */
+  expect(messages: number, nowMs: number): void {
+    this.#coming = messages;
+    this.#comingUntilMs = nowMs + COMING_MS;
+  }
+
+  /** What it holds and may get at any moment. */
+  load(nowMs: number): Load {
+    const coming = nowMs < this.#comingUntilMs ? this.#coming : 0;
+    return { need: this.need, messages: this.held + coming, averageMs: this.averageMs };
   }
 
   /** Whether the submitter limits how many of its calls run at once, over all workers. */
@@ -50,12 +72,13 @@ export class ActiveTag {
     return Math.max(running, Math.min(most, ahead));
   }
 
-  /** How many messages to ask for now; 0 while it holds at least half of what it may. */
+  /** How many messages to ask for now; 0 while it holds at least half of what it may, and enough for all slots. */
   want(slots: number): number {
     const target = this.target(slots);
     // What cannot be stored must not pile up.
     if (this.storing >= target) return 0;
-    return this.held * 2 > target || this.held >= target ? 0 : target - this.held;
+    const enough = this.held * 2 > target && this.held >= Math.floor(slots / this.weight);
+    return enough || this.held >= target ? 0 : target - this.held;
   }
 
   /** Milliseconds of slot time that it holds. */

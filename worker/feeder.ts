@@ -4,6 +4,9 @@ import { AHEAD_MS } from "./active.ts";
 import { Fairness } from "./fairness.ts";
 import type { Log } from "./log.ts";
 import type { Delivery, Puller } from "./pull.ts";
+import type { QueueInfo } from "./queue.ts";
+import { type Load, type Need, Room } from "./room.ts";
+import { Turns } from "./turns.ts";
 
 /** Rest of a tag whose calls are all in workers' hands: one of those workers may vanish. */
 const WATCH_MS = 2_000;
@@ -11,13 +14,23 @@ const WATCH_MS = 2_000;
 const BLOCKED_MS = 250;
 const PAUSED_MS = 5_000;
 const BROKER_TROUBLE_MS = 1_000;
+/** Averages are rough: what is to end within a time should take half of it at most. */
+const SURELY = 2;
+
+/** To be pulled next. */
+interface Step {
+  tag: ActiveTag;
+  most: number;
+}
 
 export class Feeder {
   readonly #puller: Puller;
   readonly #slots: number;
+  readonly #room: Room;
+  readonly #turns = new Turns();
   readonly #log: Log;
   readonly #served: (tag: ActiveTag) => boolean;
-  readonly #room: (tag: ActiveTag) => number;
+  readonly #most: (tag: ActiveTag) => number;
   readonly #gaps: () => number;
   readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
   readonly #finished: (tag: ActiveTag) => void;
@@ -25,31 +38,40 @@ export class Feeder {
   readonly #tags = new Map<string, ActiveTag>();
   /** Users whose answer to a pull is awaited: nobody waits for another user's queue, which may never answer. */
   readonly #pulling = new Set<string>();
+  /** Tags whose queues were seen to hold something, and until when that is good enough to keep room for them. */
+  readonly #queued = new Map<ActiveTag, number>();
+  readonly #looking = new Set<ActiveTag>();
+  /** A tag waits for room, */
+  #crowded = false;
+  /** and what is done about it changes then. */
+  #turnChangesMs = Number.POSITIVE_INFINITY;
   #stopped = false;
   #wake: () => void = () => undefined;
 
   /**
+   * @param capacity what this worker has for calls
    * @param served whether a tag's submitter may be served now; else it is held
-   * @param room how many messages of a tag may be taken at most
+   * @param most how many messages of a tag may be taken at most
    * @param gaps counts the times that this process did not run for long
    * @param take gets each pulled message
    * @param finished hears of a tag that has nothing left to run
    */
   constructor(
     puller: Puller,
-    slots: number,
+    capacity: Need,
     log: Log,
     served: (tag: ActiveTag) => boolean,
-    room: (tag: ActiveTag) => number,
+    most: (tag: ActiveTag) => number,
     gaps: () => number,
     take: (tag: ActiveTag, delivery: Delivery) => void,
     finished: (tag: ActiveTag) => void,
   ) {
     this.#puller = puller;
-    this.#slots = slots;
+    this.#slots = capacity.cpus;
+    this.#room = new Room(capacity);
     this.#log = log;
     this.#served = served;
-    this.#room = room;
+    this.#most = most;
     this.#gaps = gaps;
     this.#take = take;
     this.#finished = finished;
@@ -71,6 +93,11 @@ export class Feeder {
     return this.#tags.has(id);
   }
 
+  /** Whether this worker has what a call of the tag needs, with nothing else in hand. */
+  couldRun(tag: ActiveTag): boolean {
+    return this.#room.couldEverHold(tag.need);
+  }
+
   /** Something new was heard of a tag: where it is known here its rest ends. */
   rouse(id: string): void {
     const tag = this.#tags.get(id);
@@ -81,6 +108,7 @@ export class Feeder {
   #remove(tag: ActiveTag): void {
     const { id, u } = tag.runnable;
     this.#tags.delete(id);
+    this.#queued.delete(tag);
     if (!this.tags.some((other) => other.runnable.u === u)) this.#fairness.leave(u);
     this.#finished(tag);
   }
@@ -91,7 +119,7 @@ export class Feeder {
     tag.storing++;
     tag.ran(tookMs);
     this.#fairness.served(tag.runnable.u, tookMs * tag.weight);
-    if (tag.want(this.#slots) > 0) this.#wake();
+    if (this.#crowded || tag.want(this.#slots) > 0) this.#wake();
   }
 
   /** A message that has run has left this worker. */
@@ -102,35 +130,67 @@ export class Feeder {
     if (tag.want(this.#slots) > 0) this.#wake();
   }
 
-  /** Whether a message of this weight may be held as well. */
-  #hasRoom(weight: number): boolean {
-    const tags = this.tags;
-    const heavy = weight > 1 || tags.some((tag) => tag.held > 0 && tag.weight > 1);
-    if (heavy) return tags.reduce((sum, tag) => sum + tag.held * tag.weight, 0) + weight <= this.#slots;
-    return (
-      tags.reduce((sum, tag) => sum + tag.held, 0) < this.#slots ||
-      tags.reduce((sum, tag) => sum + tag.heldMs, 0) < this.#slots * AHEAD_MS
-    );
+  /** How many messages of a tag may be taken now, held ahead included. */
+  #roomFor(tag: ActiveTag, nowMs: number): number {
+    const { tags } = this;
+    const held = tags.reduce((sum, other) => sum + other.held, 0);
+    const ahead = held >= this.#slots && tags.reduce((sum, other) => sum + other.heldMs, 0) >= this.#slots * AHEAD_MS;
+    if (ahead) return 0;
+    return this.#room.further(this.#loads(nowMs), tag.need, this.#share(tag));
   }
 
-  #next(): ActiveTag | undefined {
+  #loads(nowMs: number): Load[] {
+    return this.tags.map((tag) => tag.load(nowMs)).filter(({ messages }) => messages > 0);
+  }
+
+  #share(tag: ActiveTag): number {
+    const share = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
+    return Math.min(share, this.#most(tag));
+  }
+
+  /** Chooses by fairness first, and only then looks for room: else whoever needs much never gets it beside a flood. */
+  #next(): Step | undefined {
     const now = performance.now();
+    this.#crowded = false;
+    this.#turnChangesMs = Number.POSITIVE_INFINITY;
     const ready = this.tags.filter(
       (tag) =>
-        !this.#pulling.has(tag.runnable.u) &&
-        tag.restUntilMs <= now &&
-        tag.want(this.#slots) > 0 &&
-        this.#hasRoom(tag.weight) &&
-        this.#served(tag),
+        !this.#pulling.has(tag.runnable.u) && tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#served(tag),
     );
-    return this.#fairness.first(ready, this.tags);
+    const first = this.#fairness.first(ready, this.tags);
+    if (first === undefined) return undefined;
+    const most = this.#roomFor(first, now);
+    if (most > 0) return { tag: first, most };
+    this.#crowded = true;
+    const others = ready.filter((tag) => tag !== first && this.#roomFor(tag, now) > 0);
+    return others.length === 0 ? undefined : this.#beside(first, others, now);
+  }
+
+  /** What to take of others while there is no room for the tag whose turn it is. */
+  #beside(first: ActiveTag, others: readonly ActiveTag[], now: number): Step | undefined {
+    const queuedUntilMs = this.#queued.get(first);
+    if ((queuedUntilMs ?? 0) <= now) void this.#lookForRoom(first);
+    const keeps = queuedUntilMs !== undefined && this.#turns.keeps(first, now);
+    this.#turnChangesMs = this.#turns.changesAtMs(first, now);
+    if (!keeps) {
+      const tag = this.#fairness.first(others, this.tags);
+      return tag && { tag, most: this.#roomFor(tag, now) };
+    }
+    const loads = this.#loads(now);
+    const waitMs = this.#room.waitMs(loads, first.need);
+    const short = others.filter(
+      ({ averageMs, need }) =>
+        averageMs !== undefined && averageMs * SURELY <= waitMs && this.#room.free(loads, need) > 0,
+    );
+    const tag = this.#fairness.first(short, this.tags);
+    return tag && { tag, most: Math.min(this.#share(tag), this.#room.free(loads, tag.need)) };
   }
 
   /** Waits until something is heard, or the first rest ends. */
   async #rest(): Promise<void> {
     const now = performance.now();
     const rests = this.tags.map((tag) => tag.restUntilMs - now).filter((restMs) => restMs > 0);
-    const waitMs = Math.min(...rests, 60_000);
+    const waitMs = Math.min(...rests, this.#turnChangesMs - now, 60_000);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
       this.#wake = () => {
@@ -143,8 +203,7 @@ export class Feeder {
 
   /** Nothing came: is the tag finished, or is there something to wait for? */
   async #look(tag: ActiveTag): Promise<void> {
-    const { u, tag: name } = tag.runnable;
-    const queue = await this.#puller.info(u, name);
+    const queue = await this.#info(tag);
     if (queue === undefined || (queue.pending === 0 && queue.running === 0)) {
       if (tag.held === 0 && tag.storing === 0) this.#remove(tag);
       else tag.restUntilMs = performance.now() + WATCH_MS;
@@ -155,29 +214,70 @@ export class Feeder {
     tag.restUntilMs = performance.now() + restMs;
   }
 
-  async #feed(tag: ActiveTag): Promise<void> {
+  #info(tag: ActiveTag): Promise<QueueInfo | undefined> {
+    return this.#puller.info(tag.runnable.u, tag.runnable.tag);
+  }
+
+  /** Room is kept only for a tag that has something to run; one that has nothing rests. */
+  async #lookForRoom(tag: ActiveTag): Promise<void> {
+    if (this.#looking.has(tag)) return;
+    this.#looking.add(tag);
+    try {
+      const queue = await this.#info(tag);
+      const blocked = queue !== undefined && queue.concurrency > 0 && queue.running >= queue.concurrency;
+      if (queue !== undefined && queue.pending > 0 && !queue.paused && !blocked) {
+        this.#queued.set(tag, performance.now() + WATCH_MS);
+      } else {
+        this.#endTurn(tag);
+        tag.restUntilMs = performance.now() + (blocked ? BLOCKED_MS : WATCH_MS);
+      }
+    } catch (error) {
+      this.#endTurn(tag);
+      this.#trouble(tag, error as Error);
+    } finally {
+      this.#looking.delete(tag);
+      this.#wake();
+    }
+  }
+
+  /** Whoever had room kept for nothing has had it all the same. */
+  #endTurn(tag: ActiveTag): void {
+    this.#queued.delete(tag);
+    this.#fairness.served(tag.runnable.u, this.#turns.end(tag, performance.now()) * tag.weight);
+  }
+
+  #trouble(tag: ActiveTag, error: Error): void {
+    if (this.#stopped) return;
+    this.#log.warn(`${tag.runnable.tag}: ${error.message}`);
+    tag.restUntilMs = performance.now() + BROKER_TROUBLE_MS;
+  }
+
+  async #feed({ tag, most }: Step): Promise<void> {
     const { u, tag: name } = tag.runnable;
-    const share = Math.max(1, Math.ceil(tag.want(this.#slots) / this.#fairness.users));
     const gaps = this.#gaps();
-    const deliveries = await this.#puller.pull(u, name, Math.min(share, this.#room(tag)), tag.limited);
+    const now = performance.now();
+    tag.expect(most, now);
+    const deliveries = await this.#puller.pull(u, name, most, tag.limited).finally(() => tag.expect(0, now));
     // They may have lain here while this process did not run, and be other workers' by now.
     if (this.#gaps() !== gaps) return;
     for (const delivery of deliveries) {
       tag.held++;
       this.#take(tag, delivery);
     }
-    if (deliveries.length === 0) await this.#look(tag);
+    if (deliveries.length > 0) this.#turns.end(tag, now);
+    else {
+      this.#endTurn(tag);
+      await this.#look(tag);
+    }
   }
 
-  async #pull(tag: ActiveTag): Promise<void> {
-    const { u } = tag.runnable;
+  async #pull(step: Step): Promise<void> {
+    const { u } = step.tag.runnable;
     this.#pulling.add(u);
     try {
-      await this.#feed(tag);
+      await this.#feed(step);
     } catch (error) {
-      if (this.#stopped) return;
-      this.#log.warn(`${tag.runnable.tag}: ${(error as Error).message}`);
-      tag.restUntilMs = performance.now() + BROKER_TROUBLE_MS;
+      this.#trouble(step.tag, error as Error);
     } finally {
       this.#pulling.delete(u);
       this.#wake();
@@ -187,9 +287,9 @@ export class Feeder {
   /** Works until {@link stop}. */
   async run(): Promise<void> {
     while (!this.#stopped) {
-      const tag = this.#next();
-      if (tag === undefined) await this.#rest();
-      else void this.#pull(tag);
+      const step = this.#next();
+      if (step === undefined) await this.#rest();
+      else void this.#pull(step);
     }
   }
 

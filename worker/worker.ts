@@ -170,7 +170,7 @@ export class Worker {
     this.#puller = new Puller(nc);
     this.#feeder = new Feeder(
       this.#puller,
-      this.slots,
+      { cpus: this.slots },
       this.#log,
       // A grant that has run out holds what is queued; what runs goes on.
       (tag) =>
@@ -255,7 +255,8 @@ export class Worker {
         for (const tag of this.#feeder.tags) await this.#obey(tag);
       },
       onTag: (runnable) => {
-        if (runnable.options.cpus > this.slots) {
+        const tag = new ActiveTag(runnable);
+        if (!this.#feeder.couldRun(tag)) {
           this.#log.warn(
             `not running ${runnable.tag}: a call of it needs ${runnable.options.cpus} cpus, this worker has ${this.slots} slots`,
           );
@@ -263,7 +264,7 @@ export class Worker {
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
-        this.#feeder.add(new ActiveTag(runnable));
+        this.#feeder.add(tag);
         // A first call need not wait for a process to start.
         void this.#pool.prewarm(runnable.manifest.user, this.slots).catch(() => undefined);
       },

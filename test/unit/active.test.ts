@@ -54,6 +54,14 @@ describe("how many to ask for", () => {
     expect(tag.want(4)).toBe(200);
   });
 
+  test("for a slot that is free, however few are missing", () => {
+    const tag = measured(60_000);
+    tag.held = 3;
+    expect(tag.want(4)).toBe(1);
+    tag.held = 4;
+    expect(tag.want(4)).toBe(0);
+  });
+
   test("none while as many wait for their outcomes to be stored", () => {
     const tag = measured(10);
     tag.storing = 200;
