@@ -186,9 +186,8 @@ export class Feeder {
     return tag && { tag, most: Math.min(this.#share(tag), this.#room.free(loads, tag.need)) };
   }
 
-  /** Waits until something is heard, or the first rest ends. */
-  async #rest(): Promise<void> {
-    const now = performance.now();
+  /** Waits until something is heard, or the first rest ends that had not ended at `now`. */
+  async #rest(now: number): Promise<void> {
     const rests = this.tags.map((tag) => tag.restUntilMs - now).filter((restMs) => restMs > 0);
     const waitMs = Math.min(...rests, this.#turnChangesMs - now, 60_000);
     await new Promise<void>((resolve) => {
