@@ -149,8 +149,7 @@ export class Feeder {
   }
 
   /** Chooses by fairness first, and only then looks for room: else whoever needs much never gets it beside a flood. */
-  #next(): Step | undefined {
-    const now = performance.now();
+  #next(now: number): Step | undefined {
     this.#crowded = false;
     this.#turnChangesMs = Number.POSITIVE_INFINITY;
     const ready = this.tags.filter(
@@ -286,8 +285,10 @@ export class Feeder {
   /** Works until {@link stop}. */
   async run(): Promise<void> {
     while (!this.#stopped) {
-      const step = this.#next();
-      if (step === undefined) await this.#rest();
+      // One look at the clock for both: a rest that ended between two would be nobody's.
+      const now = performance.now();
+      const step = this.#next(now);
+      if (step === undefined) await this.#rest(now);
       else void this.#pull(step);
     }
   }
