@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import { CLIError, ExitError } from "@oclif/core/errors";
 import { HumqError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
+import { withFlagNames } from "./flag-name.ts";
 import { OutputClosed } from "./output.ts";
 
 export const EXIT = { done: 0, failed: 1, usage: 2, bug: 70, interrupted: 130 } as const;
@@ -56,7 +57,9 @@ export function failureOf(error: unknown): Failure {
   if (error instanceof OutputClosed) return { exitCode: EXIT.done };
   if (error instanceof ExitError) return { exitCode: error.oclif.exit ?? EXIT.failed };
   if (isHumqError(error)) {
-    return { exitCode: EXIT_BY_CODE[error.code] ?? EXIT.failed, code: error.code, message: error.message };
+    const { code, message } = error;
+    const exitCode = EXIT_BY_CODE[code] ?? EXIT.failed;
+    return { exitCode, code, message: code === "usage" ? withFlagNames(message) : message };
   }
   if (error instanceof CLIError) return { exitCode: EXIT.usage, code: "usage", message: refusal(error) };
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);

@@ -161,7 +161,8 @@ export function findInstance(name?: string): Instance {
   const instance = new Instance(chosen);
   if (!instance.exists) {
     throw new InstanceError(
-      `there is no instance "${chosen}" in ${homeFolder()}${known.length > 0 ? ` (known: ${known.join(", ")})` : ""}. ` +
+      `there is no instance "${chosen}"${name === undefined && named !== undefined ? " (named by HUMQ_INSTANCE)" : ""} in ` +
+        `${homeFolder()}${known.length > 0 ? ` (known: ${known.join(", ")})` : ""}. ` +
         "Start one here (humq up) or join one (humq request LINK).",
     );
   }

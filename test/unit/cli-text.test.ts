@@ -39,6 +39,11 @@ class Foreign {
 
 test.each<[string, unknown, { exitCode: number; code?: string; message?: RegExp }]>([
   ["wrong usage", new UsageError("no"), { exitCode: 2, code: "usage", message: /^no$/ }],
+  [
+    "options, by their flags",
+    new UsageError("submit option timeLimit: expected more than 0; submit option packages: x"),
+    { exitCode: 2, code: "usage", message: /^--time-limit: expected more than 0; --package: x$/ },
+  ],
   ["another error of ours", new ArchiveError("no"), { exitCode: 1, code: "archive", message: /^no$/ }],
   ["one of another copy of humq", new Foreign.HumqError("no"), { exitCode: 1, code: "instance", message: /^no$/ }],
   ["Ctrl-C", new InterruptedError("stopped"), { exitCode: 130, code: "interrupted", message: /^stopped$/ }],

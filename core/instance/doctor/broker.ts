@@ -26,11 +26,11 @@ export async function* checkBroker(instance: Instance): AsyncGenerator<Check> {
     session = await logIn(instance);
   } catch (error) {
     if (!(error instanceof HumqError)) throw error;
-    const advice =
-      error.code === "broker"
-        ? "Is it running (humq up, or the server of humq init), and does a firewall let you through?"
-        : "See the message.";
-    yield fail("broker", error.message, advice);
+    // What is wrong with keys and grants says its own remedy.
+    if (error.code === "broker") {
+      const advice = "Is it running (humq up, or the server of humq init), and does a firewall let you through?";
+      yield fail("broker", error.message, advice);
+    } else yield fail("broker", error.message);
     return;
   }
   try {

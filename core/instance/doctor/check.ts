@@ -17,6 +17,6 @@ export function warn(name: string, message: string, advice: string): Check {
   return { name, status: "warn", message, advice };
 }
 
-export function fail(name: string, message: string, advice: string): Check {
-  return { name, status: "fail", message, advice };
+export function fail(name: string, message: string, advice?: string): Check {
+  return { name, status: "fail", message, ...(advice === undefined ? {} : { advice }) };
 }
