@@ -31,7 +31,6 @@ export class Feeder {
   readonly #log: Log;
   readonly #served: (tag: ActiveTag) => boolean;
   readonly #most: (tag: ActiveTag) => number;
-  readonly #gaps: () => number;
   readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
   readonly #finished: (tag: ActiveTag) => void;
   readonly #fairness = new Fairness();
@@ -52,7 +51,6 @@ export class Feeder {
    * @param capacity what this worker has for calls
    * @param served whether a tag's submitter may be served now; else it is held
    * @param most how many messages of a tag may be taken at most
-   * @param gaps counts the times that this process did not run for long
    * @param take gets each pulled message
    * @param finished hears of a tag that has nothing left to run
    */
@@ -62,7 +60,6 @@ export class Feeder {
     log: Log,
     served: (tag: ActiveTag) => boolean,
     most: (tag: ActiveTag) => number,
-    gaps: () => number,
     take: (tag: ActiveTag, delivery: Delivery) => void,
     finished: (tag: ActiveTag) => void,
   ) {
@@ -72,7 +69,6 @@ export class Feeder {
     this.#log = log;
     this.#served = served;
     this.#most = most;
-    this.#gaps = gaps;
     this.#take = take;
     this.#finished = finished;
   }
@@ -252,13 +248,15 @@ export class Feeder {
 
   async #feed({ tag, most }: Step): Promise<void> {
     const { u, tag: name } = tag.runnable;
-    const gaps = this.#gaps();
     const now = performance.now();
     tag.expect(most, now);
     const deliveries = await this.#puller.pull(u, name, most, tag.limited).finally(() => tag.expect(0, now));
-    // They may have lain here while this process did not run, and be other workers' by now.
-    if (this.#gaps() !== gaps) return;
     for (const delivery of deliveries) {
+      // It may have lain here while this process did not run, and be another worker's by now.
+      if (!delivery.held) {
+        delivery.abandon();
+        continue;
+      }
       tag.held++;
       this.#take(tag, delivery);
     }

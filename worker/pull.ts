@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
 import { consumerOf, IMPORTED_API, indexOf, isAckOf, parseAck, streamOf, subjectOf } from "../core/broker/names.ts";
+import type { LeaseHolder } from "./lease/leases.ts";
 import { type QueueInfo, readQueue } from "./queue.ts";
 
 /** A call message in this worker's hands until it is acknowledged or handed back. */
@@ -17,8 +18,8 @@ export interface Delivery {
   ack(): void;
   /** Hand it back: deliver it to somebody else, at once or after so many milliseconds. */
   release(delayMs?: number): void;
-  /** Still at it: it stays with this worker. */
-  keep(): void;
+  /** Whether it is this worker's for certain: its lease was renewed in time. */
+  readonly held: boolean;
   /** It may be somebody else's by now: it is neither kept nor handed back any more. */
   abandon(): void;
 }
@@ -33,27 +34,33 @@ const STALL_MS = 5_000;
  */
 const LIMITED_EXPIRES_MS = 20;
 
-function delivery(nc: NatsConnection, message: Msg): Delivery {
+function delivery(nc: NatsConnection, leases: LeaseHolder, message: Msg): Delivery {
   const reply = message.reply ?? "";
   const send = (body: string) => {
     // Where the broker shut this worker out, the message is delivered again by itself.
     if (!nc.isClosed()) nc.publish(reply, body);
   };
   let abandoned = false;
+  leases.hold(reply);
   return {
     ...parseAck(reply),
     index: indexOf(message.subject),
     data: message.data,
-    ack: () => send("+ACK"),
+    ack: () => {
+      leases.drop(reply);
+      send("+ACK");
+    },
     release: (delayMs) => {
+      leases.drop(reply);
       const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
       if (!abandoned) send(body);
     },
-    keep: () => {
-      if (!abandoned) send("+WPI");
+    get held() {
+      return leases.holds(reply);
     },
     abandon: () => {
       abandoned = true;
+      leases.drop(reply);
     },
   };
 }
@@ -79,12 +86,14 @@ interface Inbox {
 
 export class Puller {
   readonly #nc: NatsConnection;
+  readonly #leases: LeaseHolder;
   readonly #inboxes = new Map<string, Inbox>();
   /** By user. */
   readonly #pending = new Map<string, Pending>();
 
-  constructor(nc: NatsConnection) {
+  constructor(nc: NatsConnection, leases: LeaseHolder) {
     this.#nc = nc;
+    this.#leases = leases;
   }
 
   /**
@@ -117,7 +126,7 @@ export class Puller {
     // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all.
     if (pending === undefined || !message.subject.startsWith(pending.prefix)) return;
     if (!isAckOf(message.reply ?? "", pending.u, pending.tag)) return;
-    pending.deliveries.push(delivery(this.#nc, message));
+    pending.deliveries.push(delivery(this.#nc, this.#leases, message));
     if (--pending.left === 0) pending.finish();
   }
 

@@ -79,11 +79,6 @@ export class Runner {
     return this.#held.size === 0;
   }
 
-  /** Tells the broker that all messages in hand are still being worked on. */
-  keepAll(): void {
-    for (const delivery of this.#held.keys()) delivery.keep();
-  }
-
   /** Works a message to its end: what goes wrong becomes the call's outcome, or it is handed back. */
   take(tag: ActiveTag, delivery: Delivery): void {
     const run = this.#run(tag, delivery).catch((error: Error) => {
@@ -107,6 +102,8 @@ export class Runner {
     } catch (error) {
       await this.#refuse(tag, delivery, error);
     } finally {
+      // Whatever went wrong, it is not kept for ever.
+      delivery.abandon();
       this.#held.delete(delivery);
       if (job !== undefined) this.#jobs.delete(job);
       if (job?.alone === true) tag.suspects--;
@@ -326,16 +323,20 @@ export class Runner {
   }
 
   /**
-   * This process did not run for so long that its calls may be other workers' by now: begins none of them, and hands
-   * none back. What runs goes on; its outcome counts if it is the first.
+   * Messages that may be other workers' by now: begins none of them, and hands none back. What runs goes on; its
+   * outcome counts if it is the first.
+   * @returns how many there were
    */
-  abandonUnstarted(): void {
+  abandonUnstarted(): number {
+    let abandoned = 0;
     for (const job of this.#jobs) {
-      if (job.running || job.ran) continue;
+      if (job.running || job.ran || job.abandoned || job.delivery?.held !== false) continue;
       job.abandoned = true;
-      job.delivery?.abandon();
+      job.delivery.abandon();
       this.#pool?.kill(job, "it may be another worker's by now");
+      abandoned++;
     }
+    return abandoned;
   }
 
   /** Hands back at once what has not been started, and lets what runs go on for so long. */

@@ -3,9 +3,7 @@ import { randomBytes } from "node:crypto";
 import { availableParallelism, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
-import { ACK_WAIT_MS } from "../core/broker/queue.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { formatDuration } from "../core/duration.ts";
 import { BrokerError, InstanceError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
@@ -19,7 +17,7 @@ import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
-import { ClockWatch } from "./limits/clock-watch.ts";
+import { Leases } from "./lease/leases.ts";
 import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LogWriter } from "./logs.ts";
@@ -42,10 +40,6 @@ export interface WorkerOptions extends LeaveOptions {
   log?: Log;
 }
 
-/** Calls in hand are kept three times as often as the broker asks for. */
-const KEEP_MS = ACK_WAIT_MS / 3;
-/** After this long without running, calls in hand may be other workers'. */
-const GAP_MS = ACK_WAIT_MS / 2;
 /** How long running calls may take to end when the worker stops. */
 const STOP_GRACE_MS = 5_000;
 const MOST_SLOTS = 4096;
@@ -100,9 +94,8 @@ export class Worker {
   readonly #feeder: Feeder;
   readonly #runner: Runner;
   readonly #leave: Leave;
-  readonly #clock: ClockWatch;
+  readonly #leases: Leases;
   readonly #pool: ExecutorPool<CallJob>;
-  readonly #keeper: NodeJS.Timeout;
   readonly #registry: Registry;
   readonly #setups = new Map<string, Promise<TagSetup>>();
   readonly #done = new Set<string>();
@@ -146,7 +139,16 @@ export class Worker {
       },
     );
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
-    worker = new Worker(session, { ...options, slots, isolation }, pool, reader);
+    const leases = await Leases.open(
+      session,
+      () => {
+        if (worker !== undefined) worker.#onLapse();
+      },
+      (error) => {
+        if (worker !== undefined) worker.#leaveBecause(error);
+      },
+    );
+    worker = new Worker(session, { ...options, slots, isolation }, pool, reader, leases);
     runner.current = worker.#runner;
     await worker.#discover();
     return worker;
@@ -157,8 +159,10 @@ export class Worker {
     options: WorkerOptions & { slots: number; isolation: Isolation },
     pool: ExecutorPool<CallJob>,
     reader: StreamReader,
+    leases: Leases,
   ) {
     const { nc, grant } = session;
+    this.#leases = leases;
     this.#session = session;
     this.#log = options.log ?? silentLog;
     this.datacenter = grant.datacenters[0] ?? grant.name;
@@ -167,7 +171,7 @@ export class Worker {
     this.unsafe = options.unsafe === true;
     this.#pool = pool;
     this.#codes = new CodeCache(reader);
-    this.#puller = new Puller(nc);
+    this.#puller = new Puller(nc, leases);
     this.#feeder = new Feeder(
       this.#puller,
       { cpus: this.slots },
@@ -176,7 +180,6 @@ export class Worker {
       (tag) =>
         this.#discovery?.mayRunNow(tag.runnable.u) === true && this.#leave.takes(tag.runnable.options.timeLimitMs),
       (tag) => this.#leave.room(tag.runnable.options.chunkSize),
-      () => this.#clock.check(),
       (tag, delivery) => {
         this.#leave.took(tag.runnable.options.chunkSize);
         this.#runner.take(tag, delivery);
@@ -208,11 +211,6 @@ export class Worker {
         void this.stop();
       },
     );
-    this.#clock = new ClockWatch(GAP_MS, (gapMs) => {
-      this.#log.warn(`did not run for ${formatDuration(gapMs)}: dropping calls that were not begun`);
-      this.#runner.abandonUnstarted();
-    });
-    this.#keeper = setInterval(() => this.#runner.keepAll(), KEEP_MS);
     const startedMs = Date.now();
     this.#registry = new Registry(nc, () => ({
       worker: this.name,
@@ -232,11 +230,10 @@ export class Worker {
     // Whoever waits for it hears of it; nobody has to.
     this.finished.catch(() => undefined);
     void nc.closed().then((reason) => {
-      if (this.#stopping !== undefined) return;
       const why = reason instanceof Error ? `: ${reason.message}` : "";
-      this.#lost = new BrokerError(`the broker does not let this worker in any more${why}. Has its grant expired?`);
-      this.#log.warn(this.#lost.message);
-      void this.stop();
+      this.#leaveBecause(
+        new BrokerError(`the broker does not let this worker in any more${why}. Has its grant expired?`),
+      );
     });
     void this.#feeder.run();
   }
@@ -269,6 +266,20 @@ export class Worker {
         void this.#pool.prewarm(runnable.manifest.user, this.slots).catch(() => undefined);
       },
     });
+  }
+
+  #onLapse(): void {
+    const dropped = this.#runner.abandonUnstarted();
+    if (dropped > 0)
+      this.#log.warn(`dropping ${dropped} calls that were not begun: other workers may have them by now`);
+  }
+
+  /** It cannot go on. */
+  #leaveBecause(error: Error): void {
+    if (this.#stopping !== undefined) return;
+    this.#lost = error;
+    this.#log.warn(error.message);
+    void this.stop();
   }
 
   /** Looks for tags whose live hints may have been missed. */
@@ -329,12 +340,11 @@ export class Worker {
     this.#feeder.stop();
     this.#registry.stop();
     this.#leave.stop();
-    this.#clock.stop();
     await this.#runner.stop(STOP_GRACE_MS);
     await this.#pool.stop("the worker stops");
     await this.#runner.settled();
-    clearInterval(this.#keeper);
     this.#runner.close();
+    await this.#leases.close();
     this.#puller.close();
     const { nc } = this.#session;
     // Where the broker is away there is nobody to drain to.

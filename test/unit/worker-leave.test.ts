@@ -1,6 +1,5 @@
 /** When a worker leaves, and how it notices that it stood still. */
 import { afterEach, expect, test, vi } from "vitest";
-import { ClockWatch } from "../../worker/limits/clock-watch.ts";
 import { batchTimeLeftMs, checkLeaveOptions, Leave } from "../../worker/limits/leave.ts";
 
 afterEach(() => vi.useRealTimers());
@@ -75,15 +74,4 @@ test("Slurm says when a job ends", () => {
   for (const end of [undefined, "", "soon", "-1", "1e9"]) {
     expect(batchTimeLeftMs(end === undefined ? {} : { SLURM_JOB_END_TIME: end }, 0), String(end)).toBeUndefined();
   }
-});
-
-test("a gap is told once, by whoever looks first", () => {
-  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance", "Date"] });
-  const gaps: number[] = [];
-  const clock = new ClockWatch(6_000, (gapMs) => gaps.push(gapMs));
-  vi.advanceTimersByTime(60_000);
-  expect([clock.check(), gaps]).toEqual([0, []]);
-  vi.setSystemTime(Date.now() + 7_000);
-  expect([clock.check(), clock.check(), gaps]).toEqual([1, 1, [7_000]]);
-  clock.stop();
 });

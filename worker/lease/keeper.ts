@@ -1,0 +1,69 @@
+/**
+ * The thread that renews leases, with a connection of its own: whatever the main thread is busy with, calls in hand
+ * stay this worker's. Started by ./leases.ts.
+ */
+import { parentPort, workerData } from "node:worker_threads";
+import { fromSeed } from "@nats-io/nkeys";
+import { connectBroker } from "../../core/broker/connect.ts";
+import { ACK_WAIT_MS } from "../../core/broker/queue.ts";
+import { betweenMs, now } from "./instant.ts";
+import { LAPSE_MS, SharedClock } from "./shared.ts";
+
+/** What the thread is started with. */
+export interface KeeperData {
+  servers: readonly string[];
+  jwt: string;
+  /** Of the login's nkey. */
+  seed: Uint8Array;
+  clock: SharedArrayBuffer;
+}
+
+/** To the thread: reply subjects of messages whose leases it is to renew from now on, or no more. */
+export type ToKeeper = { keep: string[] } | { drop: string };
+/** From it: it has logged in, or could not, or was shut out. */
+export type FromKeeper = "ready" | { failed: string };
+
+const KEEP_MS = ACK_WAIT_MS / 3;
+/** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
+const SILENT_MOST_MS = 60_000;
+
+async function keep({ servers, jwt, seed, clock: buffer }: KeeperData): Promise<void> {
+  const clock = new SharedClock(buffer);
+  const tell = (message: FromKeeper) => parentPort?.postMessage(message);
+  const nc = await connectBroker(servers, { jwt, key: fromSeed(seed), name: "humq worker (leases)" });
+  const held = new Set<string>();
+  let last = now();
+
+  const round = async () => {
+    if (clock.silentMs > SILENT_MOST_MS) return;
+    const sent = now();
+    const gapMs = betweenMs(last, sent);
+    last = sent;
+    // What may be another worker's by now is first looked through by the main thread.
+    if (gapMs > LAPSE_MS) clock.lapsed();
+    else for (const reply of held) nc.publish(reply, "+WPI");
+    // The broker answers when it has read what came before.
+    await nc.flush();
+    clock.renewed(sent);
+  };
+  // Where the connection is cut nothing is renewed, and the clock tells.
+  const keepAll = () => void round().catch(() => undefined);
+  const timer = setInterval(keepAll, KEEP_MS);
+  await nc.flush();
+  clock.renewed(now());
+
+  parentPort?.on("message", (message: ToKeeper) => {
+    if ("drop" in message) held.delete(message.drop);
+    else for (const reply of message.keep) held.add(reply);
+  });
+  void nc.closed().then((reason) => {
+    clearInterval(timer);
+    if (reason instanceof Error) tell({ failed: reason.message });
+  });
+  tell("ready");
+}
+
+keep(workerData as KeeperData).catch((error: Error) => {
+  parentPort?.postMessage({ failed: error.message } satisfies FromKeeper);
+  parentPort?.close();
+});

@@ -1,0 +1,133 @@
+/**
+ * Leases: a message stays this worker's as long as the broker hears of it again and again. A thread of its own sees to
+ * that, see ./keeper.ts. Most messages are run and acknowledged before it would have to: only those that are older
+ * than half a second are handed to it.
+ */
+import { Worker } from "node:worker_threads";
+import { BrokerError } from "../../core/errors.ts";
+import type { Session } from "../../core/instance/session.ts";
+import { codePath } from "../isolation/layout.ts";
+import { betweenMs, type Instant, now } from "./instant.ts";
+import type { FromKeeper, KeeperData, ToKeeper } from "./keeper.ts";
+import { LAPSE_MS, SharedClock } from "./shared.ts";
+
+const TICK_MS = 500;
+/** Of the thread's heap: a reply subject takes some 150 bytes, and the connection 10 MiB. */
+const HEAP_MIB = 64;
+
+/** What a delivery needs of it; reply subjects name leases. */
+export interface LeaseHolder {
+  hold(reply: string): void;
+  drop(reply: string): void;
+  holds(reply: string): boolean;
+}
+
+export class Leases implements LeaseHolder {
+  readonly #thread: Worker;
+  readonly #clock: SharedClock;
+  readonly #onLapse: () => void;
+  readonly #timer: NodeJS.Timeout;
+  /** Messages that came since, with the tick before: they came at that moment or later. */
+  readonly #young = new Map<string, Instant>();
+  /** Messages that the thread keeps, with the number of lapses before. */
+  readonly #kept = new Map<string, number>();
+  #tick = now();
+  #lapses = 0;
+  #closing = false;
+
+  private constructor(thread: Worker, clock: SharedClock, onLapse: () => void) {
+    this.#thread = thread;
+    this.#clock = clock;
+    this.#onLapse = onLapse;
+    this.#timer = setInterval(() => this.#onTick(), TICK_MS);
+  }
+
+  /**
+   * @param onLapse hears, once or more, that messages may not have been kept in time: {@link holds} tells which
+   * @param onEnd hears that the thread ended by itself, so that nothing is kept any more
+   * @throws BrokerError where the thread cannot log in
+   */
+  static async open(session: Session, onLapse: () => void, onEnd: (error: BrokerError) => void): Promise<Leases> {
+    const clock = new SharedClock();
+    clock.alive();
+    const data: KeeperData = {
+      servers: session.link.servers,
+      jwt: session.grant.userJwt,
+      seed: session.identity.login.getSeed(),
+      clock: clock.buffer,
+    };
+    const thread = new Worker(codePath("worker/lease/keeper"), {
+      name: "humq leases",
+      // In the memory of this process: no other one can read it there, as it could from arguments or environment.
+      workerData: data,
+      env: {},
+      execArgv: [],
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 4 },
+    });
+    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
+    let leases: Leases | undefined;
+    const failed = (why: string) => {
+      const error = new BrokerError(`calls cannot be kept: ${why}`);
+      reject(error);
+      if (leases !== undefined && !leases.#closing) onEnd(error);
+    };
+    thread.on("message", (message: FromKeeper) => (message === "ready" ? resolve() : failed(message.failed)));
+    thread.on("error", (error) => failed(error.message));
+    thread.on("exit", () => failed("their thread ended"));
+    await ready;
+    leases = new Leases(thread, clock, onLapse);
+    return leases;
+  }
+
+  hold(reply: string): void {
+    this.#young.set(reply, this.#tick);
+  }
+
+  /** It is not renewed any more. */
+  drop(reply: string): void {
+    if (!this.#young.delete(reply) && this.#kept.delete(reply)) this.#tell({ drop: reply });
+  }
+
+  /** Whether a message is this worker's for certain. */
+  holds(reply: string): boolean {
+    const tickBefore = this.#young.get(reply);
+    if (tickBefore !== undefined) return betweenMs(tickBefore, now()) < LAPSE_MS;
+    // In this order: whoever sees that a gap is over sees that it was.
+    return this.#clock.renewedBeforeMs < LAPSE_MS && this.#kept.get(reply) === this.#clock.lapses;
+  }
+
+  #onTick(): void {
+    this.#clock.alive();
+    if (this.#mayHaveLapsed()) this.#onLapse();
+    const { lapses } = this.#clock;
+    // What is still in hand after that runs, and is renewed again.
+    if (lapses !== this.#lapses) for (const reply of this.#kept.keys()) this.#kept.set(reply, lapses);
+    this.#lapses = lapses;
+    const keep: string[] = [];
+    for (const [reply, tickBefore] of this.#young) {
+      if (tickBefore === this.#tick) break;
+      this.#young.delete(reply);
+      this.#kept.set(reply, lapses);
+      keep.push(reply);
+    }
+    if (keep.length > 0) this.#tell({ keep });
+    this.#tick = now();
+  }
+
+  #mayHaveLapsed(): boolean {
+    if (this.#clock.renewedBeforeMs >= LAPSE_MS || this.#clock.lapses !== this.#lapses) return true;
+    const [oldest] = this.#young.values();
+    return oldest !== undefined && betweenMs(oldest, now()) >= LAPSE_MS;
+  }
+
+  #tell(message: ToKeeper): void {
+    this.#thread.postMessage(message);
+  }
+
+  /** Renews nothing any more. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#timer);
+    await this.#thread.terminate();
+  }
+}
