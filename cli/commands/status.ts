@@ -70,6 +70,9 @@ async function listOf(status: TagStatus): Promise<string> {
     ["at once", status.concurrency === null ? "no limit" : `at most ${status.concurrency}`],
     ["succeeded", succeeded],
     ["failed", failed],
+    ...(status.sentAgain === undefined
+      ? []
+      : [["sent again", `${status.sentAgain} calls, which the broker had lost`] as const]),
     ...(perSecond === undefined ? [] : [["rate", `${Number(perSecond.toPrecision(3))} calls a second`] as const]),
     ...(leftMs === undefined
       ? []

@@ -167,6 +167,11 @@ export class Archive {
     return readMeta(this.store, "readPosition") ?? 0;
   }
 
+  /** Reads again from the beginning: what was filed stays, and what was given a number again is not passed over. */
+  rewind(): void {
+    writeMeta(this.store, "readPosition", 0);
+  }
+
   /**
    * Keeps the hashes of the calls' messages, 32 bytes each, of consecutive calls from `first` on; the last one put counts.
    * They are gathered and written together with the next thing that is written or read, or some thousands at a time.

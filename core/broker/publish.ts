@@ -10,6 +10,8 @@ export const ApiCode = {
   notStored: 10077,
   notFound: 10059,
   consumerNotFound: 10014,
+  /** A consumer of that name exists, with other settings. */
+  consumerExists: 10148,
 } as const;
 
 /** A request to JetStream that the server answered with an error. */

@@ -1,7 +1,8 @@
 /** A tag's queue: one durable pull consumer on the stream of calls, named after the tag. */
-import { AckPolicy, DeliverPolicy, jetstreamManager, ReplayPolicy } from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy, JetStreamApiError, jetstreamManager, ReplayPolicy } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import { consumerOf, streamOf, subjectOf } from "./names.ts";
+import { ApiCode } from "./publish.ts";
 import { RETENTION_MS } from "./streams.ts";
 
 /** A worker that says nothing about a call for this long has lost it. */
@@ -20,20 +21,37 @@ export function concurrencyOf(maxAckPending: number | undefined): number {
   return maxAckPending === undefined || maxAckPending < 1 || maxAckPending >= MAX_ACK_PENDING ? 0 : maxAckPending;
 }
 
-/** @param concurrency calls that may run at the same time; 0 for no limit */
-export async function createQueue(nc: NatsConnection, u: string, tag: string, concurrency: number): Promise<void> {
+/**
+ * Makes a tag's queue. Where somebody else has made it meanwhile, theirs stays.
+ * @param concurrency calls that may run at the same time; 0 for no limit
+ * @param from sequence of the first message that it gives out
+ */
+export async function createQueue(
+  nc: NatsConnection,
+  u: string,
+  tag: string,
+  concurrency: number,
+  from = 1,
+): Promise<void> {
   const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
-  await manager.consumers.add(streamOf.calls(u), {
+  const config = {
     durable_name: consumerOf(tag),
     filter_subject: subjectOf.call(u, tag, "*"),
     ack_policy: AckPolicy.Explicit,
-    deliver_policy: DeliverPolicy.All,
+    ...(from === 1
+      ? { deliver_policy: DeliverPolicy.All }
+      : { deliver_policy: DeliverPolicy.StartSequence, opt_start_seq: from }),
     replay_policy: ReplayPolicy.Instant,
     ack_wait: nanos(ACK_WAIT_MS),
     max_ack_pending: maxAckPending(concurrency),
     max_waiting: MAX_WAITING,
     inactive_threshold: nanos(RETENTION_MS),
-  });
+  };
+  try {
+    await manager.consumers.add(streamOf.calls(u), config);
+  } catch (error) {
+    if (!(error instanceof JetStreamApiError) || error.code !== ApiCode.consumerExists) throw error;
+  }
 }
 
 /** Changes the limit of a queue that is there; it holds from the next message on that is given out. */

@@ -2,35 +2,20 @@
  * Cancelling: a signed, stored record says which calls are not to run (any more), and each of them that has no outcome
  * gets one that says so. First write wins as for any outcome, so all readers see the same end of a call.
  */
-import { Lanes } from "../broker/lanes.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
-import {
-  BATCH_MESSAGES,
-  expectLast,
-  expectNone,
-  isTaken,
-  type Message,
-  publish,
-  publishBatch,
-} from "../broker/publish.ts";
+import { expectLast, isTaken, publish } from "../broker/publish.ts";
 import { BrokerError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
-import { encodeOutcome } from "../outcome.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
-import { encodeOutcomeMessage } from "../trust/outcome.ts";
-import { SealKind, seal } from "../trust/seal.ts";
 import { signRecord } from "../trust/signed.ts";
-import { encodeError } from "../values/index.ts";
 import type { CallList, CallRange } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
 import { listOutcomes } from "./outcomes.ts";
+import { OwnOutcomes } from "./own-outcomes.ts";
 import { type ControlState, readOwnControl } from "./state.ts";
 import { StoredCalls } from "./stored.ts";
 
-const SINGLES_AT_ONCE = 64;
-/** A batch costs the broker as much as some 30 single messages. */
-const BATCH_WORTH = 32;
 /** Cancels of one tag at the same time: each has to see the record of the one before. */
 const TRIES = 10;
 /** With what else a record holds this stays well below what a message may be long. */
@@ -68,71 +53,6 @@ async function storeRecord(access: TagAccess, calls: readonly CallRange[], reaso
   }
 }
 
-/** The outcome of a cancelled call, as it is stored. */
-function outcomeOf(
-  access: TagAccess,
-  index: number,
-  generation: number,
-  callHash: Uint8Array,
-  reason: string,
-): Message {
-  const { rootKey, user, tag, datacenters } = access.manifest;
-  const meta = { startedMs: Date.now(), durationMs: 0, state: "cancelled" } as const;
-  const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
-  const sealed = seal(access.tagKey, context, encodeOutcome(meta, encodeError(new CallCancelled(reason))));
-  return {
-    subject: subjectOf.outcome(access.u, "error", datacenters[0]!, tag, index),
-    data: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
-  };
-}
-
-/** Stores outcomes of calls that have none yet. */
-class OutcomeStore {
-  readonly #access: TagAccess;
-  #waiting: Message[] = [];
-
-  constructor(access: TagAccess) {
-    this.#access = access;
-  }
-
-  /** No datacenter may have stored one. */
-  #guard(subject: string) {
-    const { u, manifest } = this.#access;
-    return expectNone(subjectOf.outcome(u, "*", "*", manifest.tag, parseOutcome(subject).index));
-  }
-
-  async add(outcome: Message): Promise<void> {
-    this.#waiting.push(outcome);
-    if (this.#waiting.length === BATCH_MESSAGES) await this.flush();
-  }
-
-  async flush(): Promise<void> {
-    const batch = this.#waiting;
-    this.#waiting = [];
-    const { nc } = this.#access.session;
-    if (batch.length >= BATCH_WORTH) {
-      try {
-        await publishBatch(nc, batch, ({ subject }) => this.#guard(subject));
-        return;
-      } catch (error) {
-        // One call that has ended meanwhile refuses the whole batch; singles tell which.
-        if (!isTaken(error)) throw error;
-      }
-    }
-    const lanes = new Lanes(SINGLES_AT_ONCE);
-    for (const outcome of batch) await lanes.run(() => this.#single(outcome));
-    await lanes.done();
-  }
-
-  async #single(outcome: Message): Promise<void> {
-    try {
-      await publish(this.#access.session.nc, outcome, this.#guard(outcome.subject));
-    } catch (error) {
-      if (!isTaken(error)) throw error;
-    }
-  }
-}
-
 /** The calls that have an outcome on the broker. */
 export async function endedCalls(access: TagAccess): Promise<Set<number>> {
   const { subjects } = await listOutcomes(access.session, access.manifest.tag);
@@ -151,14 +71,14 @@ export async function settleCancelled(
   ended: ReadonlySet<number>,
 ): Promise<number> {
   let settled = 0;
-  const store = new OutcomeStore(access);
+  const store = new OwnOutcomes(access, "cancelled");
   for await (const { first, count, generation, hash } of new StoredCalls(access).of(calls)) {
     for (let index = first; index < first + count; index++) {
       if (ended.has(index) || control.generationOf(index) !== generation) continue;
       const reason = control.cancelled(index, generation);
       if (reason === undefined) continue;
       settled++;
-      await store.add(outcomeOf(access, index, generation, hash, reason));
+      await store.add({ index, generation, callHash: hash }, new CallCancelled(reason));
     }
   }
   await store.flush();

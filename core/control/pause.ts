@@ -1,7 +1,7 @@
 /** Pausing a tag: the broker gives out no more of its calls; those that run go on to their end. */
 import { JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { consumerOf, streamOf, subjectOf } from "../broker/names.ts";
-import { ApiCode, expectLast, publish } from "../broker/publish.ts";
+import { ApiCode, expectLast, isTaken, publish } from "../broker/publish.ts";
 import { InstanceError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 
@@ -21,7 +21,12 @@ export async function rouseWorkers(access: TagAccess): Promise<void> {
   const subject = subjectOf.close(u, manifest.tag);
   const stored = await reader.last(streamOf.tags(u), subject);
   if (stored === null) return;
-  await publish(session.nc, { subject, data: stored.data }, expectLast(subject, stored.seq));
+  try {
+    await publish(session.nc, { subject, data: stored.data }, expectLast(subject, stored.seq));
+  } catch (error) {
+    // Somebody else has just done it.
+    if (!isTaken(error)) throw error;
+  }
 }
 
 /** Until {@link resumeTag}, or until the broker drops the tag. Pausing a paused tag changes nothing. */

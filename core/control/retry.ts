@@ -6,9 +6,8 @@
  * or retries next puts them in their places.
  */
 import { Lanes } from "../broker/lanes.ts";
-import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
+import { subjectOf } from "../broker/names.ts";
 import { expectNone, isTaken, publish } from "../broker/publish.ts";
-import { purge, purgeManager } from "../broker/purge.ts";
 import { DecodeError, InstanceError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
 import { ERROR_STATES } from "../outcome.ts";
@@ -19,53 +18,13 @@ import { type CallBody, PAGE_MESSAGES, signPage } from "../trust/call.ts";
 import { type RetryRecord, retryRecord } from "../trust/control.ts";
 import { signRecord } from "../trust/signed.ts";
 import { type CallList, parseCalls, rangeAt, rangesOf } from "./calls.ts";
-import { type ControlState, readOwnControl } from "./state.ts";
+import { placeParked } from "./place.ts";
+import { readOwnControl } from "./state.ts";
 import { StoredCalls } from "./stored.ts";
 
 const AT_ONCE = 32;
 /** Calls in one record: it stays well below what a message may be long, however scattered they are. */
 const RECORD_CALLS = 20_000;
-
-/** Puts messages of calls that are retried in the places of those before. Does nothing where there are none. */
-export async function sendRetried(access: TagAccess, control: ControlState): Promise<void> {
-  const { session, reader, u, manifest } = access;
-  const { nc } = session;
-  const { tag } = manifest;
-  const waiting = subjectOf.nextCall(u, tag, "*");
-  if ((await reader.next(streamOf.arguments(u), waiting)) === null) return;
-  const manager = await purgeManager(nc);
-  const calls = new StoredCalls(access);
-  const lanes = new Lanes(AT_ONCE);
-  for await (const { subject, data } of reader.all(streamOf.arguments(u), waiting)) {
-    const index = indexOf(subject);
-    // One whose record was never stored is of a retry that did not come about.
-    if (calls.check(data, index).generation !== control.generationOf(index)) continue;
-    await lanes.run(async () => {
-      const place = subjectOf.call(u, tag, index);
-      const before = await reader.last(streamOf.calls(u), place);
-      if (before !== null && Buffer.compare(before.data, data) === 0) return;
-      await manager.streams.purge(streamOf.results(u), { filter: subjectOf.outcome(u, "*", "*", tag, index) });
-      await manager.streams.purge(streamOf.calls(u), { filter: place });
-      await publish(nc, { subject: place, data });
-    });
-  }
-  await lanes.done();
-  await purge(nc, streamOf.arguments(u), waiting);
-}
-
-/** Has a call given out once more, as it is: an outcome of an earlier generation had taken the place of its own. */
-export async function sendAgain(access: TagAccess, outcome: { subject: string; seq: number }, index: number) {
-  const { session, reader, u, manifest } = access;
-  const manager = await purgeManager(session.nc);
-  await manager.streams.purge(streamOf.results(u), { filter: outcome.subject, seq: outcome.seq + 1 });
-  const place = subjectOf.call(u, manifest.tag, index);
-  const stored = await reader.last(streamOf.calls(u), place);
-  if (stored === null) return;
-  await publish(session.nc, { subject: subjectOf.nextCall(u, manifest.tag, index), data: stored.data });
-  await manager.streams.purge(streamOf.calls(u), { filter: place });
-  await publish(session.nc, { subject: place, data: stored.data });
-  await manager.streams.purge(streamOf.arguments(u), { filter: subjectOf.nextCall(u, manifest.tag, index) });
-}
 
 async function retrySome(access: TagAccess, indices: readonly number[]): Promise<void> {
   const { session, u, tagKey, manifest, closing } = access;
@@ -73,7 +32,7 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
   const { rootKey, user, tag } = manifest;
   const context: TagContext = { rootKey, user, tag, tagKey, u };
   const control = await readOwnControl(access);
-  await sendRetried(access, control);
+  await placeParked(access, control);
   const calls = new StoredCalls(access);
   // Numbers beyond those of the submit; where a resumed one shares some, a page is only checked once more.
   let page = (closing?.messages ?? 0) + control.retries.reduce((sum, { pages }) => sum + pages, 0);
@@ -116,7 +75,7 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
     if (!isTaken(error)) throw error;
     throw new InstanceError(`calls of ${tag} were retried by somebody else at the same time; try again`);
   }
-  await sendRetried(access, await readOwnControl(access));
+  await placeParked(access, await readOwnControl(access));
 }
 
 /** Runs calls anew. @param indices in order; they must have ended otherwise than succeeded */

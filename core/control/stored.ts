@@ -1,6 +1,6 @@
 /** The call messages of a tag as the broker holds them, each checked. */
 import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
-import { InstanceError } from "../errors.ts";
+import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { CallVerifier, type VerifiedCall } from "../trust/call.ts";
 import { type CallRange, indicesOf } from "./calls.ts";
@@ -9,8 +9,15 @@ import { type CallRange, indicesOf } from "./calls.ts";
 const SINGLY = 1000;
 
 /** A checked message, and the bytes it came in. */
-export interface StoredCall extends VerifiedCall {
+export interface CheckedCall extends VerifiedCall {
   message: Uint8Array;
+}
+
+export interface StoredCall extends CheckedCall {
+  /** Its place in its stream. */
+  seq: number;
+  /** It lies apart, out of the queue: its first call was retried by itself and has its place. */
+  kept: boolean;
 }
 
 export class StoredCalls {
@@ -23,26 +30,40 @@ export class StoredCalls {
   }
 
   /** @throws RefusedError | DecodeError where the message is not what the submitter signed for this index */
-  check(message: Uint8Array, index: number): StoredCall {
+  check(message: Uint8Array, index: number): CheckedCall {
     return { ...this.#verifier.open(message, index), message };
   }
 
+  /** As {@link check}, but undefined where the message is not what the submitter signed. */
+  tryCheck(message: Uint8Array, index: number): CheckedCall | undefined {
+    try {
+      return this.check(message, index);
+    } catch (error) {
+      if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+      return undefined;
+    }
+  }
+
   /**
-   * All messages, the older before the newer: of two that hold the same call the later counts.
-   * @throws RefusedError | DecodeError where one is not what the submitter signed
+   * All messages, the older before the newer: of two that hold the same call the later counts. What is not what the
+   * submitter signed is passed over: workers refuse it.
    */
   async *all(): AsyncGenerator<StoredCall> {
     const { reader, u, manifest } = this.#access;
     const { tag } = manifest;
     // Chunks out of which calls were retried lie apart: the first of those calls took their place.
-    for await (const { subject, data } of reader.all(streamOf.arguments(u), subjectOf.keptChunk(u, tag, "*")))
-      yield this.check(data, indexOf(subject));
-    for await (const { subject, data } of reader.all(streamOf.calls(u), subjectOf.call(u, tag, "*")))
-      yield this.check(data, indexOf(subject));
+    for (const kept of [true, false]) {
+      const stream = kept ? streamOf.arguments(u) : streamOf.calls(u);
+      const filter = kept ? subjectOf.keptChunk(u, tag, "*") : subjectOf.call(u, tag, "*");
+      for await (const { subject, data, seq } of reader.all(stream, filter)) {
+        const call = this.tryCheck(data, indexOf(subject));
+        if (call !== undefined) yield { ...call, seq, kept };
+      }
+    }
   }
 
   /**
-   * The newest message that holds the call.
+   * The newest message that holds the call, however it lies.
    * @throws InstanceError where the broker has none; RefusedError | DecodeError as in {@link all}
    */
   async find(index: number): Promise<StoredCall> {
@@ -50,15 +71,15 @@ export class StoredCalls {
     const { tag } = manifest;
     const first = index - (index % options.chunkSize);
     const places = [
-      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, index), index },
-      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, first), index: first },
-      { stream: streamOf.arguments(u), subject: subjectOf.keptChunk(u, tag, first), index: first },
+      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, index), index, kept: false },
+      { stream: streamOf.calls(u), subject: subjectOf.call(u, tag, first), index: first, kept: false },
+      { stream: streamOf.arguments(u), subject: subjectOf.keptChunk(u, tag, first), index: first, kept: true },
     ];
     for (const place of places) {
       const stored = await reader.last(place.stream, place.subject);
       if (stored === null) continue;
       const call = this.check(stored.data, place.index);
-      if (index < call.first + call.count) return call;
+      if (index < call.first + call.count) return { ...call, seq: stored.seq, kept: place.kept };
     }
     throw new InstanceError(`the broker has no call ${index} of ${tag} any more`);
   }

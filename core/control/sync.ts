@@ -3,7 +3,7 @@ import type { Archive } from "../archive/index.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { joinRanges, rangeAt, rangesOf } from "./calls.ts";
 import { endedCalls, settleCancelled } from "./cancel.ts";
-import { sendRetried } from "./retry.ts";
+import { placeParked } from "./place.ts";
 import { type ControlState, readOwnControl } from "./state.ts";
 import { StoredCalls } from "./stored.ts";
 
@@ -13,7 +13,7 @@ export async function syncRetries(access: TagAccess, archive: Archive): Promise<
   const known = archive.getMeta("retries") ?? 0;
   const newer = control.retries.filter(({ number }) => number > known);
   if (newer.length === 0) return control;
-  await sendRetried(access, control);
+  await placeParked(access, control);
   const ranges = joinRanges(newer.flatMap(({ calls }) => calls));
   for await (const { first, count, generation, hash } of new StoredCalls(access).of(ranges)) {
     for (let index = first; index < first + count; index++) {

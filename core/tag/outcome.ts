@@ -4,7 +4,7 @@ import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { RefusedError } from "../errors.ts";
 import { type DecodedOutcome, decodeOutcome, type SpilledValue } from "../outcome.ts";
-import { decodeOutcomeMessage, type OutcomeMessage } from "../trust/outcome.ts";
+import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
 import type { TagAccess } from "./access.ts";
@@ -44,45 +44,68 @@ async function readParts(
   return value;
 }
 
+/** An outcome opened, its value not yet fetched where it lies in parts. */
+export interface OpenedOutcome extends DecodedOutcome {
+  kind: "result" | "error";
+  datacenter: string;
+  index: number;
+  message: OutcomeMessage;
+}
+
 /**
  * @param subject under which the broker holds it
- * @param callHash of the call that was submitted under this index
+ * @param callHash of the call that was submitted under this index; undefined where the broker does not hold that call
+ * @param generation in which the call runs now
  * @throws RefusedError | DecodeError where it is not an outcome of this call
  */
+export function openHead(
+  access: TagAccess,
+  subject: string,
+  data: Uint8Array,
+  callHash: Uint8Array | undefined,
+  generation: number,
+): OpenedOutcome {
+  const { kind, datacenter, index } = parseOutcome(subject);
+  const message = decodeOutcomeMessage(data);
+  if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
+  const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
+  const { state } = decoded.meta;
+  // A refusal is about what the worker found in the call's place, so it is bound to that and not to what was submitted.
+  const refused = kind === "error" && state === "refused";
+  // Where there is no call to be bound to, what only holders of the tag's key can have sealed has to be of this run.
+  const gone = kind === "error" && state === "lost" && Buffer.compare(message.callHash, NO_CALL) === 0;
+  const bound =
+    callHash === undefined || gone
+      ? message.generation === generation
+      : Buffer.compare(message.callHash, callHash) === 0;
+  if (!refused && !bound) {
+    throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
+  }
+  return { ...decoded, kind, datacenter, index, message };
+}
+
+function contextOf(access: TagAccess, kind: "result" | "error", index: number, message: OutcomeMessage): SealContext {
+  const { rootKey, user, tag } = access.manifest;
+  const { generation, callHash } = message;
+  return { rootKey, user, tag, kind: SealKind[kind], first: index, count: 1, generation, callHash };
+}
+
+/** As {@link openHead}, with its value. */
 export async function openOutcome(
   access: TagAccess,
   subject: string,
   data: Uint8Array,
-  callHash: Uint8Array,
+  callHash: Uint8Array | undefined,
+  current: number,
 ): Promise<Outcome> {
-  const { kind, datacenter, index } = parseOutcome(subject);
-  const message = decodeOutcomeMessage(data);
-  if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
-  const { rootKey, user, tag } = access.manifest;
-  const { generation } = message;
-  const context: SealContext = {
-    rootKey,
-    user,
-    tag,
-    kind,
-    first: index,
-    count: 1,
-    generation,
-    callHash: message.callHash,
-  };
-  const decoded: DecodedOutcome = decodeOutcome(open(access.tagKey, context, message.sealed));
-  const { meta, spilled } = decoded;
-  // A refusal is about what the worker found in the call's place, so it is bound to that and not to what was submitted.
-  const refused = kind === "error" && meta.state === "refused";
-  if (!refused && Buffer.compare(message.callHash, callHash) !== 0) {
-    throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
-  }
-  const value = spilled === undefined ? decoded.value : await readParts(access, datacenter, message, context, spilled);
+  const { kind, datacenter, index, message, meta, spilled, value } = openHead(access, subject, data, callHash, current);
+  const context = contextOf(access, kind, index, message);
+  const whole = spilled === undefined ? value : await readParts(access, datacenter, message, context, spilled);
   return {
     index,
-    generation,
+    generation: message.generation,
     state: kind === "result" ? "succeeded" : (meta.state ?? "failed"),
-    ...(kind === "result" ? { value } : { error: value }),
+    ...(kind === "result" ? { value: whole } : { error: whole }),
     datacenter,
     ...(meta.worker === undefined ? {} : { worker: meta.worker }),
     attempts: meta.attempts ?? 0,

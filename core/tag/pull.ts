@@ -1,17 +1,16 @@
 /** Pulling: what is new since the last pull, opened, into the archive. */
-import type { Archive, Outcome } from "../archive/index.ts";
-import { type Followed, follow, lastSequence } from "../broker/follow.ts";
+import type { Archive } from "../archive/index.ts";
+import { countStored, follow, lastSequence } from "../broker/follow.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
-import { sendAgain } from "../control/retry.ts";
-import type { ControlState } from "../control/state.ts";
-import { StoredCalls } from "../control/stored.ts";
 import { finishCancel, syncRetries } from "../control/sync.ts";
-import { DecodeError, InstanceError, RefusedError, UsageError } from "../errors.ts";
+import { InstanceError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
 import { showProgress } from "../progress.ts";
-import { decodeOutcomeMessage } from "../trust/outcome.ts";
+import { mayHaveLost, type Reconciled, reconcile } from "../reconcile/reconcile.ts";
+import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "./access.ts";
-import { openOutcome } from "./outcome.ts";
+import { fetchHashes } from "./hashes.ts";
+import { openAll, openOrRunAgain, type Pulling, type StoredOutcome } from "./open.ts";
 
 export interface PullOptions {
   /** Wait until every call has ended. Default false. */
@@ -27,81 +26,6 @@ export interface PullOptions {
 }
 
 const DEFAULT_BATCH = 1000;
-/** Hashes kept in memory before they are filed. */
-const HASH_BATCH = 10_000;
-
-/** A tag that was submitted elsewhere: fetches its calls once, checks them, and keeps the hash of each. */
-export async function fetchHashes(access: TagAccess, archive: Archive): Promise<void> {
-  const { closing } = access;
-  if (closing === undefined || archive.hashOf(closing.calls - 1) !== undefined) return;
-  let run: { first: number; hashes: Uint8Array[] } | undefined;
-  const file = () => {
-    if (run !== undefined) archive.putHashes(run.first, run.hashes);
-    run = undefined;
-  };
-  for await (const call of new StoredCalls(access).all()) {
-    if (run === undefined || run.first + run.hashes.length !== call.first || run.hashes.length > HASH_BATCH) {
-      file();
-      run = { first: call.first, hashes: [] };
-    }
-    for (let i = 0; i < call.count; i++) run.hashes.push(call.hash);
-  }
-  file();
-}
-
-/** A tag as it is being pulled. */
-interface Pulling {
-  access: TagAccess;
-  archive: Archive;
-  /** As last read; changes where calls are retried meanwhile. */
-  control: ControlState;
-}
-
-function generationOf(data: Uint8Array): number | undefined {
-  try {
-    return decodeOutcomeMessage(data).generation;
-  } catch {
-    return undefined;
-  }
-}
-
-async function openOne({ access, archive }: Pulling, { subject, data }: Followed): Promise<Outcome | undefined> {
-  const hash = archive.hashOf(parseOutcome(subject).index);
-  if (hash === undefined) return undefined;
-  try {
-    return await openOutcome(access, subject, data, hash);
-  } catch (error) {
-    // A forged or damaged outcome says nothing about the call: it stays open.
-    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
-    return undefined;
-  }
-}
-
-/** Opens stored outcomes; what does not open is not an outcome of ours, and is passed over. */
-async function openAll(pulling: Pulling, stored: readonly Followed[]): Promise<Outcome[]> {
-  const outcomes: Outcome[] = [];
-  const late = new Map<number, Followed>();
-  for (const one of stored) {
-    const { index } = parseOutcome(one.subject);
-    let outcome = await openOne(pulling, one);
-    if (outcome === undefined) {
-      const generation = generationOf(one.data) ?? 0;
-      if (generation > pulling.control.generationOf(index)) {
-        pulling.control = await syncRetries(pulling.access, pulling.archive);
-        outcome = await openOne(pulling, one);
-      } else if (generation < pulling.control.generationOf(index)) late.set(index, one);
-    }
-    if (outcome === undefined) continue;
-    outcomes.push(outcome);
-    late.delete(index);
-  }
-  // A worker that had vanished and came back has taken the place of the call's own outcome: it runs once more.
-  for (const [index, outcome] of late) {
-    if (pulling.archive.openIndices([index]).next().done !== true) await sendAgain(pulling.access, outcome, index);
-  }
-  return outcomes;
-}
-
 function checkSubset(subset: Iterable<number>, length: number): Set<number> {
   const wanted = new Set(subset);
   for (const index of wanted) {
@@ -153,7 +77,7 @@ async function pullSubset(
   const { u, manifest, reader, session } = access;
   const stream = streamOf.results(u);
   const from = (await lastSequence(session.nc, stream)) + 1;
-  const file = async (found: readonly Followed[]): Promise<number> => {
+  const file = async (found: readonly StoredOutcome[]): Promise<number> => {
     // What other calls ended with is not filed, so the position of a whole pull stays where it is.
     archive.putOutcomes(await openAll(pulling, found), archive.readPosition);
     const open = openOf(archive, wanted.size, wanted);
@@ -163,7 +87,7 @@ async function pullSubset(
   for (const index of [...archive.openIndices(wanted)]) {
     if (options.signal?.aborted === true) return;
     for await (const stored of reader.all(stream, subjectOf.outcome(u, "*", "*", manifest.tag, index))) {
-      await file([{ ...stored, pending: 0 }]);
+      await file([stored]);
     }
   }
   if (options.blocking !== true || openOf(archive, wanted.size, wanted) === 0) return;
@@ -172,6 +96,72 @@ async function pullSubset(
     const found = batch.filter((stored) => wanted.has(parseOutcome(stored.subject).index));
     if (found.length > 0 && (await file(found)) === 0) return;
   }
+}
+
+/** Looks whether calls were lost, by counts; see {@link mayHaveLost}. */
+function mayHaveLostAny({ access, archive }: Pulling, calls: number, ofSubset: boolean): Promise<boolean> {
+  const { u, manifest, session } = access;
+  const stored = (from: number) => {
+    const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
+    return countStored(session.nc, streamOf.results(u), subject, from);
+  };
+  // Of a part of the calls it is not known how far the others are.
+  if (ofSubset) return mayHaveLost(access, async () => calls - (await stored(1)));
+  return mayHaveLost(
+    access,
+    () => openOf(archive, calls),
+    () => stored(archive.readPosition + 1),
+  );
+}
+
+/** Calls that are open here and have something stored on the broker: it was not read, or it is no outcome. */
+async function readStray(pulling: Pulling, { ended }: Reconciled, wanted?: ReadonlySet<number>): Promise<void> {
+  const { access, archive } = pulling;
+  const { u, manifest, reader } = access;
+  const indices = [...archive.openIndices(wanted)].filter((index) => ended.has(index));
+  for (const index of indices) {
+    const subject = subjectOf.outcome(u, "*", "*", manifest.tag, index);
+    const stored: StoredOutcome[] = [];
+    for await (const one of reader.all(streamOf.results(u), subject)) stored.push(one);
+    archive.putOutcomes(await openAll(pulling, stored), archive.readPosition);
+    for (const one of stored) {
+      if (archive.openIndices([index]).next().done === true) break;
+      const outcome = await openOrRunAgain(pulling, one);
+      if (outcome !== undefined) archive.putOutcomes([outcome], archive.readPosition);
+    }
+  }
+}
+
+/** Fetches what is new, and has what the broker lost run again: while it waits, else at its end. */
+async function pullAndReconcile(
+  pulling: Pulling,
+  calls: number,
+  wanted: ReadonlySet<number> | undefined,
+  options: PullOptions,
+  onFiled: (open: number) => void,
+): Promise<void> {
+  const { access, archive } = pulling;
+  const open = () => openOf(archive, wanted?.size ?? calls, wanted);
+  const ofSubset = wanted !== undefined;
+  const mend = async (): Promise<boolean> => {
+    if (open() === 0 || options.signal?.aborted === true) return false;
+    if (!(await mayHaveLostAny(pulling, calls, ofSubset))) return false;
+    const done = await reconcile(access);
+    pulling.control = await syncRetries(access, archive);
+    const before = open();
+    await readStray(pulling, done, wanted);
+    if (open() < before) onFiled(open());
+    return done.sentAgain > 0 || done.gone > 0 || done.queueMade || open() < before;
+  };
+  const watch =
+    options.blocking === true
+      ? watchLost(mend, () => open() === 0, options.signal)
+      : { signal: options.signal, end: mend };
+  const { signal: _, ...others } = options;
+  const reading = { ...others, ...(watch.signal === undefined ? {} : { signal: watch.signal }) };
+  if (wanted === undefined) await pullAll(pulling, calls, reading, onFiled);
+  else await pullSubset(pulling, wanted, reading, onFiled);
+  await watch.end();
 }
 
 const PULL_OPTIONS = ["blocking", "batchSize", "subset", "signal", "quiet"] as const satisfies (keyof PullOptions)[];
@@ -204,6 +194,8 @@ export async function pull(
   const { calls } = closing;
   const wanted = options.subset === undefined ? undefined : checkSubset(options.subset, calls);
   await fetchHashes(access, archive);
+  // The broker was restored to an older state: what it stores now has numbers that were given before.
+  if ((await lastSequence(access.session.nc, streamOf.results(access.u))) < archive.readPosition) archive.rewind();
   const pulling: Pulling = { access, archive, control: await syncRetries(access, archive) };
   await finishCancel(access, archive, pulling.control);
   const total = wanted?.size ?? calls;
@@ -216,8 +208,7 @@ export async function pull(
     onFiled();
   };
   try {
-    if (wanted === undefined) await pullAll(pulling, calls, options, filed);
-    else await pullSubset(pulling, wanted, options, filed);
+    await pullAndReconcile(pulling, calls, wanted, options, filed);
   } finally {
     progress.stop();
   }

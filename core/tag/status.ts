@@ -1,11 +1,12 @@
 /** How far a tag is, by the broker's counts. */
 import { setTimeout as delay } from "node:timers/promises";
-import { type ConsumerInfo, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { countStored } from "../broker/follow.ts";
-import { consumerOf, streamOf, subjectOf } from "../broker/names.ts";
+import { streamOf, subjectOf } from "../broker/names.ts";
 import { concurrencyOf } from "../broker/queue.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
+import { queueInfo } from "../reconcile/queue.ts";
+import { isOpen, reconcile } from "../reconcile/reconcile.ts";
 import { openTag, type TagAccess } from "./access.ts";
 
 export interface StatusOptions {
@@ -44,18 +45,8 @@ export interface TagStatus {
   perSecond?: number;
   /** Milliseconds until all will have ended if it goes on like this; only where the rate is known and not 0. */
   leftMs?: number;
-}
-
-/** The tag's queue; undefined where it was deleted. */
-export async function queueInfo(access: TagAccess): Promise<ConsumerInfo | undefined> {
-  const manager = await jetstreamManager(access.session.nc, { checkAPI: false });
-  try {
-    return await manager.consumers.info(streamOf.calls(access.u), consumerOf(access.manifest.tag));
-  } catch (error) {
-    // 10014: no such consumer.
-    if (error instanceof JetStreamApiError && error.code === 10014) return undefined;
-    throw error;
-  }
+  /** Calls that the broker had lost: they were in its queue no more and had no outcome. They run again; absent for none. */
+  sentAgain?: number;
 }
 
 /** Stored outcomes of each kind, and by datacenter. */
@@ -74,7 +65,9 @@ async function countEnded({ session, u, manifest }: TagAccess) {
 
 export async function statusOf(access: TagAccess): Promise<TagStatus> {
   const { manifest, closing, options } = access;
-  const [queue, counts] = await Promise.all([queueInfo(access), countEnded(access)]);
+  // In this order, so that no call is counted in neither: what leaves the queue has its outcome by then.
+  const queue = await queueInfo(access);
+  const counts = await countEnded(access);
   return {
     tag: manifest.tag,
     task: options.taskName,
@@ -99,14 +92,27 @@ function measured(before: TagStatus, status: TagStatus, tookMs: number): TagStat
   return { ...status, perSecond, ...(perSecond > 0 && left > 0 && { leftMs: (left / perSecond) * 1000 }) };
 }
 
+/** As {@link statusOf}; what the broker has lost of the tag runs again. */
+async function mendedStatus(access: TagAccess): Promise<TagStatus> {
+  const status = await statusOf(access);
+  const open = status.calls - status.succeeded - status.failed;
+  const accounted = (status.pending + status.running) * access.options.chunkSize;
+  if (open <= accounted || !isOpen(access)) return status;
+  const { sentAgain, gone, queueMade } = await reconcile(access);
+  if (sentAgain === 0 && gone === 0 && !queueMade) return status;
+  return { ...(await statusOf(access)), ...(sentAgain > 0 && { sentAgain }) };
+}
+
 export async function tagStatus(session: Session, tag: string, options: StatusOptions = {}): Promise<TagStatus> {
   checkKnown("status option", options, STATUS_OPTIONS);
   const { measureMs = 0 } = options;
   const access = await openTag(session, tag);
   const beganMs = performance.now();
-  const first = await statusOf(access);
+  const first = await mendedStatus(access);
   const isOver = first.succeeded + first.failed >= first.calls;
   if (measureMs <= 0 || !first.closed || isOver) return first;
   await delay(measureMs);
-  return measured(first, await statusOf(access), performance.now() - beganMs);
+  const { sentAgain } = first;
+  const second = { ...(await statusOf(access)), ...(sentAgain !== undefined && { sentAgain }) };
+  return measured(first, second, performance.now() - beganMs);
 }

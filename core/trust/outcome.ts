@@ -13,7 +13,12 @@ export interface OutcomeMessage {
   sealed: Uint8Array;
 }
 
-const outcomeMessage = recordType<OutcomeMessage>("humq/outcome-message/1", {
+/** In place of a call message's hash where the broker holds none of the call any more. */
+export const NO_CALL: Uint8Array = new Uint8Array(KEY_BYTES);
+
+const DOMAIN = "humq/outcome-message/";
+
+const outcomeMessage = recordType<OutcomeMessage>(`${DOMAIN}1`, {
   generation: u32,
   callHash: fixed(KEY_BYTES),
   partsId: text,
@@ -30,4 +35,11 @@ export function decodeOutcomeMessage(encoded: Uint8Array): OutcomeMessage {
   if (!/^[A-Za-z0-9-]{0,80}$/.test(message.partsId))
     throw new DecodeError("an outcome names its parts in no proper way");
   return message;
+}
+
+/** Whether the bytes say of themselves that they are an outcome of another version. */
+export function isOtherVersion(encoded: Uint8Array): boolean {
+  // The domain stands in front, behind its length (core/trust/record.ts).
+  const said = Buffer.from(encoded.subarray(4, 4 + DOMAIN.length + 2)).toString("latin1");
+  return said.startsWith(DOMAIN) && !outcomeMessage.domain.startsWith(said.slice(0, outcomeMessage.domain.length));
 }

@@ -1,13 +1,15 @@
 /** What happens to a tag's calls, as it happens: first what has happened already, then what comes. */
 import type { Archive } from "../archive/index.ts";
-import { type Followed, follow } from "../broker/follow.ts";
+import { countStored, type Followed, follow } from "../broker/follow.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import type { ControlState } from "../control/state.ts";
+import { syncRetries } from "../control/sync.ts";
 import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
-import { decodeOutcome } from "../outcome.ts";
+import { mayHaveLost, reconcile } from "../reconcile/reconcile.ts";
+import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "../tag/access.ts";
-import { fetchHashes } from "../tag/pull.ts";
-import { decodeOutcomeMessage } from "../trust/outcome.ts";
-import { open, SealKind } from "../trust/seal.ts";
+import { fetchHashes } from "../tag/hashes.ts";
+import { openHead } from "../tag/outcome.ts";
 
 /** A call has ended. When one began is not known outside of its worker. */
 export interface TagEvent {
@@ -26,19 +28,19 @@ export interface TagEvent {
 const BATCH = 1000;
 
 /** Opens what the worker noted, and fetches no large result; undefined where it is no outcome of this call. */
-function eventOf(access: TagAccess, archive: Archive, { subject, data }: Followed): TagEvent | undefined {
-  const { kind, datacenter, index } = parseOutcome(subject);
-  const callHash = archive.hashOf(index);
-  if (callHash === undefined || (kind !== "result" && kind !== "error")) return undefined;
+function eventOf(
+  access: TagAccess,
+  archive: Archive,
+  control: ControlState,
+  { subject, data }: Followed,
+): TagEvent | undefined {
+  const { index } = parseOutcome(subject);
+  if (!(index < (access.closing?.calls ?? 0))) return undefined;
   try {
-    const message = decodeOutcomeMessage(data);
-    if (Buffer.compare(message.callHash, callHash) !== 0) return undefined;
-    const { rootKey, user, tag } = access.manifest;
-    const { generation } = message;
-    const context = { rootKey, user, tag, kind: SealKind[kind], first: index, count: 1, generation, callHash };
-    const { meta } = decodeOutcome(open(access.tagKey, context, message.sealed));
-    const { worker, startedMs, durationMs } = meta;
-    const state = kind === "result" ? "succeeded" : (meta.state ?? "failed");
+    const opened = openHead(access, subject, data, archive.hashOf(index), control.generationOf(index));
+    const { worker, startedMs, durationMs } = opened.meta;
+    const state = opened.kind === "result" ? "succeeded" : (opened.meta.state ?? "failed");
+    const { datacenter } = opened;
     return { type: "outcome", index, state, datacenter, ...(worker && { worker }), startedMs, durationMs };
   } catch (error) {
     if (error instanceof RefusedError || error instanceof DecodeError) return undefined;
@@ -47,7 +49,8 @@ function eventOf(access: TagAccess, archive: Archive, { subject, data }: Followe
 }
 
 /**
- * One event for each call that has ended or ends; finished when all have, or when the signal aborts.
+ * One event for each call that has ended or ends; finished when all have, or when the signal aborts. What the broker
+ * loses meanwhile runs again.
  * @param archive holds the hashes of the tag's calls; they are fetched where it does not
  */
 export async function* outcomeEvents(
@@ -60,20 +63,39 @@ export async function* outcomeEvents(
     throw new InstanceError(`${manifest.tag} was not submitted to its end: its calls do not run, so nothing happens`);
   }
   await fetchHashes(access, archive);
+  let control = await syncRetries(access, archive);
   // A bit would do; a byte a call is simple and small enough.
   const seen = new Uint8Array(closing.calls);
   let left = closing.calls;
+  let position = 0;
   const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
-  const options = { forever: true, batch: BATCH, ...(signal === undefined ? {} : { signal }) };
-  for await (const batch of follow(session.nc, streamOf.results(u), subject, 1, options)) {
-    for (const stored of batch) {
-      const event = eventOf(access, archive, stored);
-      // Two datacenters may both have stored one; the first that opens is the call's.
-      if (event === undefined || seen[event.index] === 1) continue;
-      seen[event.index] = 1;
-      left--;
-      yield event;
+  const stream = streamOf.results(u);
+  const unread = () => countStored(session.nc, stream, subject, position + 1);
+  const mend = async () => {
+    if (!(await mayHaveLost(access, () => left, unread))) return false;
+    const { sentAgain, gone, queueMade } = await reconcile(access);
+    control = await syncRetries(access, archive);
+    return sentAgain > 0 || gone > 0 || queueMade;
+  };
+  const watch = watchLost(mend, () => left === 0, signal);
+  try {
+    for await (const batch of follow(session.nc, stream, subject, 1, {
+      forever: true,
+      batch: BATCH,
+      signal: watch.signal,
+    })) {
+      for (const stored of batch) {
+        const event = eventOf(access, archive, control, stored);
+        // Two datacenters may both have stored one; the first that opens is the call's.
+        if (event === undefined || seen[event.index] === 1) continue;
+        seen[event.index] = 1;
+        left--;
+        yield event;
+      }
+      position = batch.at(-1)!.seq;
+      if (left === 0 || watch.signal.aborted) break;
     }
-    if (left === 0 || signal?.aborted === true) return;
+  } finally {
+    await watch.end();
   }
 }

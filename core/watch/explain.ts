@@ -1,7 +1,8 @@
 /** Why a tag is not running, or not faster. */
 import type { Session } from "../instance/session.ts";
+import { queueInfo } from "../reconcile/queue.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
-import { queueInfo, statusOf, type TagStatus } from "../tag/status.ts";
+import { statusOf, type TagStatus } from "../tag/status.ts";
 import { ofWorkers, plural, speaksOurs } from "./able.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
@@ -111,7 +112,9 @@ function unfinished(
   const open = calls - succeeded - failed;
   if (queue === undefined) {
     const message = `its queue is not on the broker any more, so nobody can take its ${plural(open, "open call")}`;
-    return [{ code: "no-queue", message, advice: "submit again" }];
+    return [
+      { code: "no-queue", message, advice: `humq status ${tag}, or any pull, makes it again; nothing of it is lost` },
+    ];
   }
   const reasons: Reason[] = [];
   if (status.paused) {
@@ -130,8 +133,8 @@ function unfinished(
   if (pending === 0 && running === 0) {
     reasons.push({
       code: "no-outcome",
-      message: `${plural(open, "call")} left the queue without an outcome that is stored`,
-      advice: "look again in a moment. If it stays so the broker has lost something: submit those calls again",
+      message: `${plural(open, "call")} left the queue without an outcome that is stored: the broker lost something`,
+      advice: `humq status ${tag}, or any pull, has them run again`,
     });
   }
   return reasons;

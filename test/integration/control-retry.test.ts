@@ -112,20 +112,17 @@ test("a call message of an earlier generation is not run", async () => {
     broken = false;
     await tag.retry();
     const askedBefore = asked;
-    const replaced = await reader.last(streamOf.calls(u), subjectOf.call(u, tag.name, 1));
     await purge(nc, streamOf.calls(u), subjectOf.call(u, tag.name, 1));
     await publish(nc, { subject: subjectOf.call(u, tag.name, 1), data: old!.data });
     await tag.resume();
     await until(
       "the old message to be done with",
-      () => tag.status(),
-      (seen) => seen.pending + seen.running === 0,
+      () => tag.explain(),
+      ({ reasons }) => reasons.some(({ code }) => code === "no-outcome"),
     );
-    expect([await tag.pull(), asked]).toEqual([1, askedBefore]);
-    await purge(nc, streamOf.calls(u), subjectOf.call(u, tag.name, 1));
-    await publish(nc, { subject: subjectOf.call(u, tag.name, 1), data: replaced!.data });
-    await tag.resume();
+    expect(asked).toBe(askedBefore);
   });
+  // Its own message is gone; what it was called with is signed in the old one, so it runs in a generation of its own.
   expect(await tag.pull({ blocking: true })).toBe(0);
   expect(tag.nErrors).toBe(0);
 });

@@ -1,0 +1,83 @@
+/** Outcomes that the submitter stores for calls that never run: sealed as a worker's are, and the first write wins. */
+import { Lanes } from "../broker/lanes.ts";
+import { parseOutcome, subjectOf } from "../broker/names.ts";
+import { BATCH_MESSAGES, expectNone, isTaken, type Message, publish, publishBatch } from "../broker/publish.ts";
+import { type ErrorState, encodeOutcome } from "../outcome.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { encodeOutcomeMessage } from "../trust/outcome.ts";
+import { SealKind, seal } from "../trust/seal.ts";
+import { encodeError } from "../values/index.ts";
+
+const SINGLES_AT_ONCE = 64;
+/** A batch costs the broker as much as some 30 single messages. */
+const BATCH_WORTH = 32;
+
+/** The call that an outcome is of. */
+export interface EndedCall {
+  index: number;
+  generation: number;
+  /** Of its message. */
+  callHash: Uint8Array;
+}
+
+export class OwnOutcomes {
+  readonly #access: TagAccess;
+  readonly #state: ErrorState;
+  #waiting: Message[] = [];
+
+  /** @param state how the calls ended */
+  constructor(access: TagAccess, state: ErrorState) {
+    this.#access = access;
+    this.#state = state;
+  }
+
+  #outcomeOf({ index, generation, callHash }: EndedCall, error: Error): Message {
+    const { u, manifest, tagKey } = this.#access;
+    const { rootKey, user, tag, datacenters } = manifest;
+    const meta = { startedMs: Date.now(), durationMs: 0, state: this.#state };
+    const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
+    const sealed = seal(tagKey, context, encodeOutcome(meta, encodeError(error)));
+    return {
+      subject: subjectOf.outcome(u, "error", datacenters[0]!, tag, index),
+      data: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
+    };
+  }
+
+  /** No datacenter may have stored one. */
+  #guard(subject: string) {
+    const { u, manifest } = this.#access;
+    return expectNone(subjectOf.outcome(u, "*", "*", manifest.tag, parseOutcome(subject).index));
+  }
+
+  async add(call: EndedCall, error: Error): Promise<void> {
+    this.#waiting.push(this.#outcomeOf(call, error));
+    if (this.#waiting.length === BATCH_MESSAGES) await this.flush();
+  }
+
+  /** Stores what was added; a call that has got another outcome meanwhile keeps it. */
+  async flush(): Promise<void> {
+    const batch = this.#waiting;
+    this.#waiting = [];
+    const { nc } = this.#access.session;
+    if (batch.length >= BATCH_WORTH) {
+      try {
+        await publishBatch(nc, batch, ({ subject }) => this.#guard(subject));
+        return;
+      } catch (error) {
+        // One call that has ended meanwhile refuses the whole batch; singles tell which.
+        if (!isTaken(error)) throw error;
+      }
+    }
+    const lanes = new Lanes(SINGLES_AT_ONCE);
+    for (const outcome of batch) await lanes.run(() => this.#single(outcome));
+    await lanes.done();
+  }
+
+  async #single(outcome: Message): Promise<void> {
+    try {
+      await publish(this.#access.session.nc, outcome, this.#guard(outcome.subject));
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+  }
+}

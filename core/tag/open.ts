@@ -1,0 +1,109 @@
+/** Opening stored outcomes on their way into an archive; what is no outcome of its call is passed over, or removed. */
+import type { Archive, Outcome } from "../archive/index.ts";
+import type { Followed } from "../broker/follow.ts";
+import { parseOutcome, streamOf } from "../broker/names.ts";
+import { purgeManager } from "../broker/purge.ts";
+import { generationOf, sendAgain } from "../control/place.ts";
+import type { ControlState } from "../control/state.ts";
+import { StoredCalls } from "../control/stored.ts";
+import { syncRetries } from "../control/sync.ts";
+import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
+import { isOtherVersion } from "../trust/outcome.ts";
+import type { TagAccess } from "./access.ts";
+import { openOutcome } from "./outcome.ts";
+
+/** A tag as it is being pulled. */
+export interface Pulling {
+  access: TagAccess;
+  archive: Archive;
+  /** As last read; changes where calls are retried meanwhile. */
+  control: ControlState;
+}
+
+/** A message of the results bucket. */
+export type StoredOutcome = Pick<Followed, "subject" | "data" | "seq">;
+
+function openOrThrow({ access, archive, control }: Pulling, { subject, data }: StoredOutcome): Promise<Outcome> {
+  const { index } = parseOutcome(subject);
+  return openOutcome(access, subject, data, archive.hashOf(index), control.generationOf(index));
+}
+
+async function openOne(pulling: Pulling, stored: StoredOutcome): Promise<Outcome | undefined> {
+  try {
+    return await openOrThrow(pulling, stored);
+  } catch (error) {
+    // A forged or damaged outcome says nothing about the call: it stays open.
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    return undefined;
+  }
+}
+
+/** Removes what is stored in the place of a call's outcome, and has the call run once more. */
+async function runAgain({ access }: Pulling, { subject, seq }: StoredOutcome): Promise<void> {
+  const manager = await purgeManager(access.session.nc);
+  await manager.streams.purge(streamOf.results(access.u), { filter: subject, seq: seq + 1 });
+  try {
+    const call = await new StoredCalls(access).find(parseOutcome(subject).index);
+    if (!call.kept) await sendAgain(access, call);
+  } catch (error) {
+    // It is found as missing the next time.
+    if (!(error instanceof InstanceError || error instanceof RefusedError || error instanceof DecodeError)) throw error;
+  }
+}
+
+/** Opens stored outcomes; what does not open is not an outcome of ours, and is passed over. */
+export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]): Promise<Outcome[]> {
+  const calls = pulling.access.closing?.calls ?? 0;
+  const outcomes: Outcome[] = [];
+  const late = new Map<number, StoredOutcome>();
+  for (const one of stored) {
+    const { index } = parseOutcome(one.subject);
+    // A message under a call's name that no call has may have been refused by a worker.
+    if (!(index < calls)) continue;
+    let outcome = await openOne(pulling, one);
+    if (outcome === undefined) {
+      const generation = generationOf(one.data) ?? 0;
+      if (generation > pulling.control.generationOf(index)) {
+        pulling.control = await syncRetries(pulling.access, pulling.archive);
+        outcome = await openOne(pulling, one);
+      } else if (generation < pulling.control.generationOf(index)) late.set(index, one);
+    }
+    if (outcome === undefined) continue;
+    outcomes.push(outcome);
+    late.delete(index);
+  }
+  // A worker that had vanished and came back has taken the place of the call's own outcome: it runs once more.
+  for (const [index, outcome] of late) {
+    if (pulling.archive.openIndices([index]).next().done !== true) await runAgain(pulling, outcome);
+  }
+  return outcomes;
+}
+
+/**
+ * What keeps the place of an open call's outcome and is none: it was forged, or the parts of its value were lost. The
+ * call runs once more.
+ * @returns the outcome, where it opens after all
+ * @throws InstanceError where it was sealed for this call, and only its form is not known here
+ */
+export async function openOrRunAgain(pulling: Pulling, stored: StoredOutcome): Promise<Outcome | undefined> {
+  const { access, archive } = pulling;
+  const { index } = parseOutcome(stored.subject);
+  const call = await new StoredCalls(access).find(index).catch(() => undefined);
+  // Where two clients retried it at the same time, the archive may hold the hash of the other's message.
+  if (call !== undefined) archive.putHashes(index, [call.hash]);
+  try {
+    return await openOrThrow(pulling, stored);
+  } catch (error) {
+    const sealedForIt = generationOf(stored.data) !== undefined || isOtherVersion(stored.data);
+    if (error instanceof DecodeError && sealedForIt) {
+      throw new InstanceError(
+        `the outcome of call ${index} of ${access.manifest.tag} is in a form that is not known here: ${error.message}. ` +
+          "It was written by a newer humq: update this one.",
+        { cause: error },
+      );
+    }
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    await runAgain(pulling, stored);
+    return undefined;
+  }
+}
