@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { Instance } from "../../../core/instance/home.ts";
 import { type Embedded, startEmbedded } from "../../../core/instance/up.ts";
 import { PROGRAM } from "../../support/cli.ts";
-import { CuttingProxy } from "../../support/cutting-proxy.ts";
+import { CuttingProxy, type Outage } from "../../support/cutting-proxy.ts";
 import { type Finished, Running } from "../../support/processes.ts";
 import { temporaryDirectory } from "../../support/tools.ts";
 import type { Injected } from "../check/history.ts";
@@ -78,9 +78,10 @@ export class World implements AsyncDisposable {
     return this.#proxy;
   }
 
-  /** Ends the broker without a warning. */
+  /** Ends the broker without a warning. What it does not know of any more counts as lost. */
   async killBroker(): Promise<void> {
     const { server } = this.#broker;
+    this.injected.workers++;
     this.#embedded = undefined;
     process.kill(server.pid, "SIGKILL");
     await server.exited;
@@ -109,6 +110,12 @@ export class World implements AsyncDisposable {
     this.injected.workers++;
     this.workers.splice(this.workers.indexOf(worker), 1);
     await worker.kill();
+  }
+
+  /** Cuts everybody off from the broker: to it all workers have vanished. */
+  cut(outage: Outage): void {
+    this.injected.workers++;
+    this.proxy.cut(outage);
   }
 
   #temporary(name: string): string {
