@@ -1,6 +1,7 @@
 /** What the suite submits and sees in one world, gathered for the checker. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { until } from "../../support/until.ts";
 import { check } from "../check/check.ts";
 import type { Behaviour, FoundArchive, History, Load, Look, SubmittedCall } from "../check/history.ts";
 import type { Told } from "../load.ts";
@@ -15,6 +16,8 @@ export interface LoadOptions {
   calls: number;
   /** How many calls of each behaviour in a hundred; the others are `ok`. */
   mix?: Partial<Record<Behaviour, number>>;
+  /** The behaviours of the first calls; those after them are drawn. */
+  first?: readonly Behaviour[];
   /** A call takes from 0 to so many milliseconds. Default 50. */
   mostMs?: number;
   /** Default 1. */
@@ -49,7 +52,7 @@ export class Trial {
 
   /** Decides on a load and writes down its calls; sends nothing. */
   plan(options: LoadOptions): PlannedLoad {
-    const { mix = {}, mostMs = 50, attempts = 1, bytes } = options;
+    const { mix = {}, first = [], mostMs = 50, attempts = 1, bytes } = options;
     const { random, world } = this;
     const load = `load-${this.loads.length + 1}`;
     const ok = 100 - Object.values(mix).reduce((sum, share) => sum + share, 0);
@@ -57,7 +60,7 @@ export class Trial {
     const lines: string[] = [];
     for (let index = 0; index < options.calls; index++) {
       const call = {
-        behaviour: random.weighted<Behaviour>({ ...mix, ok } as Record<Behaviour, number>),
+        behaviour: first[index] ?? random.weighted<Behaviour>({ ...mix, ok } as Record<Behaviour, number>),
         nonce: random.whole(0, 1e9),
       };
       calls.push(call);
@@ -87,6 +90,16 @@ export class Trial {
     const load = this.plan(options);
     const { stdout } = await this.world.run(load.submit);
     return Object.assign(load, { tag: stdout.trim() });
+  }
+
+  /** Resolves when a call of a load has begun. */
+  async beginsToRun(load: PlannedLoad): Promise<void> {
+    const { witness } = this.world;
+    await until(
+      `${load.load} to run`,
+      () => witness.runs.some((run) => run.load === load.load),
+      (runs) => runs,
+    );
   }
 
   /** Looks at what is stored on the broker now. */

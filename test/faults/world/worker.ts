@@ -10,10 +10,14 @@ export class FaultyWorker {
   readonly label: string;
   readonly #running: Running;
   #stopped = false;
+  #ended: Finished | undefined;
 
   private constructor(label: string, running: Running) {
     this.label = label;
     this.#running = running;
+    void running.finished.then((finished) => {
+      this.#ended = finished;
+    });
   }
 
   /** Starts it and waits until it is ready. */
@@ -38,6 +42,10 @@ export class FaultyWorker {
 
   get finished(): Promise<Finished> {
     return this.#running.finished;
+  }
+
+  get isRunning(): boolean {
+    return this.#ended === undefined;
   }
 
   kill(): Promise<Finished> {

@@ -1,5 +1,5 @@
 /** A whole instance that the suite can do anything to: broker, proxy in front of it, workers, command-line clients. */
-import { cpSync, mkdirSync, readdirSync } from "node:fs";
+import { cpSync, mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { Instance } from "../../../core/instance/home.ts";
 import { type Embedded, startEmbedded } from "../../../core/instance/up.ts";
@@ -9,6 +9,7 @@ import { type Finished, Running } from "../../support/processes.ts";
 import { temporaryDirectory } from "../../support/tools.ts";
 import type { Injected } from "../check/history.ts";
 import { processesOf } from "./processes.ts";
+import type { Random } from "./random.ts";
 import { Witness } from "./witness.ts";
 import { FaultyWorker } from "./worker.ts";
 
@@ -27,6 +28,7 @@ export class World implements AsyncDisposable {
   #proxy: CuttingProxy | undefined;
   #workersStarted = 0;
   #clientsStarted = 0;
+  readonly #clientFolders = new Map<Running, string>();
 
   private constructor(directory: ReturnType<typeof temporaryDirectory>, witness: Witness) {
     this.#directory = directory;
@@ -112,6 +114,30 @@ export class World implements AsyncDisposable {
     await worker.kill();
   }
 
+  /** Stops it in order. */
+  terminateWorker(worker: FaultyWorker): Promise<Finished> {
+    this.workers.splice(this.workers.indexOf(worker), 1);
+    return worker.terminate();
+  }
+
+  /** Makes it stand still; for longer than its lease, its calls are lost. */
+  freeze(worker: FaultyWorker): void {
+    this.injected.workers++;
+    worker.freeze();
+  }
+
+  /** Kills one of a worker's executors, or the sandbox around it. */
+  killExecutor(worker: FaultyWorker, random: Random): void {
+    const victim = random.pick(worker.executors);
+    if (victim === undefined) return;
+    this.injected.executors++;
+    try {
+      process.kill(victim, "SIGKILL");
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+    }
+  }
+
   /** Cuts everybody off from the broker: to it all workers have vanished. */
   cut(outage: Outage): void {
     this.injected.workers++;
@@ -124,17 +150,23 @@ export class World implements AsyncDisposable {
     return path;
   }
 
-  /** Runs a command of a user's. What it leaves in its folder for temporary files is a leftover, unless it is killed. */
+  /** Runs a command of a user's. What it leaves in its folder for temporary files is a leftover. */
   client(args: readonly string[]): Running {
-    return new Running(process.execPath, [PROGRAM, ...args], {
+    const temporary = this.#temporary(`client-${++this.#clientsStarted}`);
+    const client = new Running(process.execPath, [PROGRAM, ...args], {
       cwd: this.folder,
-      env: {
-        HUMQ_HOME: this.#home("clients"),
-        HUMQ_INSTANCE: undefined,
-        TMPDIR: this.#temporary(`client-${++this.#clientsStarted}`),
-      },
+      env: { HUMQ_HOME: this.#home("clients"), HUMQ_INSTANCE: undefined, TMPDIR: temporary },
       timeoutMs: CLIENT_TIMEOUT_MS,
     });
+    this.#clientFolders.set(client, temporary);
+    return client;
+  }
+
+  /** A client that is killed leaves temporary files, as the documentation says. */
+  async killClient(client: Running): Promise<Finished> {
+    const finished = await client.stop("SIGKILL");
+    rmSync(this.#clientFolders.get(client)!, { recursive: true });
+    return finished;
   }
 
   /** The same, to its end. @throws where it fails, with what it said */
@@ -161,7 +193,6 @@ export class World implements AsyncDisposable {
       .map((name) => `file ${join(tmp, name)}`);
   }
 
-  /** A client that was killed may leave its temporary files, as the documentation says. */
   async [Symbol.asyncDispose](): Promise<void> {
     try {
       await this.stop();
