@@ -8,6 +8,7 @@ import { CuttingProxy, type Outage } from "../../support/cutting-proxy.ts";
 import { type Finished, Running } from "../../support/processes.ts";
 import { temporaryDirectory } from "../../support/tools.ts";
 import type { Injected } from "../check/history.ts";
+import { SmallDisk } from "./disk.ts";
 import { processesOf } from "./processes.ts";
 import type { Random } from "./random.ts";
 import { Witness } from "./witness.ts";
@@ -26,6 +27,7 @@ export class World implements AsyncDisposable {
   readonly injected: Injected = { workers: 0, executors: 0 };
   #embedded: Embedded | undefined;
   #proxy: CuttingProxy | undefined;
+  #disk: SmallDisk | undefined;
   #workersStarted = 0;
   #clientsStarted = 0;
   readonly #clientFolders = new Map<Running, string>();
@@ -92,6 +94,25 @@ export class World implements AsyncDisposable {
   /** Starts it again where it was, with what it had stored. */
   async startBroker(): Promise<void> {
     this.#embedded = await startEmbedded({ instance: INSTANCE, worker: false });
+  }
+
+  /** Ends the broker in order; its data stay. */
+  async stopBroker(): Promise<void> {
+    const broker = this.#broker;
+    this.#embedded = undefined;
+    await broker.stop();
+  }
+
+  /**
+   * Moves the broker's data to a small disk of their own.
+   * @returns undefined where this account may not mount anything
+   */
+  async useSmallDisk(bytes: number): Promise<SmallDisk | undefined> {
+    const store = join(this.instance.serverFolder, "store");
+    await this.stopBroker();
+    this.#disk = SmallDisk.mount(store, bytes);
+    await this.startBroker();
+    return this.#disk;
   }
 
   /** Starts a worker and waits until it is ready. */
@@ -182,6 +203,8 @@ export class World implements AsyncDisposable {
     await Promise.all(this.workers.splice(0).map((worker) => worker.end()));
     await this.#embedded?.stop();
     this.#embedded = undefined;
+    // Other sandboxes on this machine may have got the mount as well.
+    this.#disk?.[Symbol.dispose]();
     return [...processesOf(this.folder), ...this.#leftFiles()];
   }
 
