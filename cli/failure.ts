@@ -1,6 +1,7 @@
 /** The one table from errors to what a user sees and to the exit code. */
 import { createRequire } from "node:module";
 import { CLIError, ExitError } from "@oclif/core/errors";
+import { asBrokerError } from "../core/broker/trouble.ts";
 import { HumqError } from "../core/errors.ts";
 import { VERSION } from "../core/version.ts";
 import { withFlagNames } from "./flag-name.ts";
@@ -53,7 +54,8 @@ function bugsPage(): string {
   return bugs?.url === undefined ? "" : ` (${bugs.url})`;
 }
 
-export function failureOf(error: unknown): Failure {
+export function failureOf(thrown: unknown): Failure {
+  const error = asBrokerError(thrown);
   if (error instanceof OutputClosed) return { exitCode: EXIT.done };
   if (error instanceof ExitError) return { exitCode: error.oclif.exit ?? EXIT.failed };
   if (isHumqError(error)) {

@@ -1,6 +1,7 @@
 /** Publishing to streams: singly with an answer each, or in atomic batches (ADR-50). */
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { BrokerError } from "../errors.ts";
+import { adviceOn } from "./trouble.ts";
 
 /** Error codes of the JetStream API that humq acts on (server/errors.json). */
 export const ApiCode = {
@@ -20,7 +21,8 @@ export class ApiError extends BrokerError {
   readonly apiCode: number;
 
   constructor(what: string, apiCode: number, description: string) {
-    super(`${what}: ${description} (JetStream error ${apiCode})`);
+    const advice = adviceOn(description);
+    super(`${what}: ${description} (JetStream error ${apiCode})${advice === undefined ? "" : `: ${advice}`}`);
     this.apiCode = apiCode;
   }
 }
@@ -56,7 +58,10 @@ async function request(nc: NatsConnection, message: Message, headers?: MsgHdrs):
     return (await nc.request(message.subject, message.data, options)).data;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new BrokerError(`the broker did not confirm a message on ${message.subject}: ${reason}`, { cause });
+    throw new BrokerError(
+      `the broker did not confirm a message on ${message.subject}: ${reason}. It may be away, or its disk full; its log says`,
+      { cause },
+    );
   }
 }
 

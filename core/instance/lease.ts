@@ -1,4 +1,5 @@
 /** One connection per instance and process, shared by what needs it and closed soon after the last use. */
+import { asBrokerError } from "../broker/trouble.ts";
 import { findInstance } from "./home.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -47,7 +48,7 @@ export async function withSession<T>(
       )
     )
       leases.delete(found.folder);
-    throw error;
+    throw asBrokerError(error);
   } finally {
     release(found.folder, lease);
   }

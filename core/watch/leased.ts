@@ -1,4 +1,5 @@
 /** A connection for as long as somebody reads from a generator. */
+import { asBrokerError } from "../broker/trouble.ts";
 import { withSession } from "../instance/lease.ts";
 import type { Session } from "../instance/session.ts";
 
@@ -16,6 +17,8 @@ export async function* leased<T>(
   lease.catch(opened.reject);
   try {
     yield* await read(await opened.promise);
+  } catch (error) {
+    throw asBrokerError(error);
   } finally {
     done.resolve();
     await lease.catch(() => undefined);

@@ -14,7 +14,7 @@ interface Broker {
 }
 
 /** Looks into the account of the owner, which the suite submits as. */
-async function inside<T>(instance: Instance, action: (broker: Broker) => Promise<T>): Promise<T> {
+export async function inside<T>(instance: Instance, action: (broker: Broker) => Promise<T>): Promise<T> {
   const user = instance.identity()!.user;
   const admin = Admin.open(instance);
   const nc = await admin.login(accountLabel.user(user));

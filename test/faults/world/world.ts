@@ -96,8 +96,13 @@ export class World implements AsyncDisposable {
     this.#embedded = await startEmbedded({ instance: INSTANCE, worker: false });
   }
 
-  /** Ends the broker in order; its data stay. */
-  async stopBroker(): Promise<void> {
+  /** Ends the broker in order and starts it again where it was. */
+  async restartBroker(): Promise<void> {
+    await this.#stopBroker();
+    await this.startBroker();
+  }
+
+  async #stopBroker(): Promise<void> {
     const broker = this.#broker;
     this.#embedded = undefined;
     await broker.stop();
@@ -109,7 +114,7 @@ export class World implements AsyncDisposable {
    */
   async useSmallDisk(bytes: number): Promise<SmallDisk | undefined> {
     const store = join(this.instance.serverFolder, "store");
-    await this.stopBroker();
+    await this.#stopBroker();
     this.#disk = SmallDisk.mount(store, bytes);
     await this.startBroker();
     return this.#disk;
