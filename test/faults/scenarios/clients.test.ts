@@ -11,5 +11,4 @@ scenario("a client killed in mid-pull, again and again, into the same archive", 
     await world.killClient(pulling);
   }
   await trial.pull(load);
-  await trial.pull(load, "afresh");
 });

@@ -1,6 +1,7 @@
 /** What the suite submits and sees in one world, gathered for the checker. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
 import { until } from "../../support/until.ts";
 import { check } from "../check/check.ts";
 import type { Behaviour, FoundArchive, History, Load, Look, SubmittedCall } from "../check/history.ts";
@@ -11,6 +12,8 @@ import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
 
 const PROGRAM = join(import.meta.dirname, "..", "load.ts");
+
+const MOST_TRIES = 30;
 
 export interface LoadOptions {
   calls: number;
@@ -109,15 +112,42 @@ export class Trial {
     return look;
   }
 
+  /** The same every now and then, for as long as the broker is there to answer. */
+  async lookNowAndThen(everyMs: number, isOver: () => boolean): Promise<void> {
+    while (!isOver()) {
+      await delay(everyMs);
+      await this.persist(() => this.look(`${new Date().toISOString()}`));
+    }
+  }
+
+  /** What the suite itself asks of the broker, repeated while that is away. */
+  async persist<T>(action: () => Promise<T>): Promise<T> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await action();
+      } catch (error) {
+        if (tries === MOST_TRIES) throw error;
+        await delay(1_000);
+      }
+    }
+  }
+
   /** The path of a load's archive; the same name is the same file. */
   archiveOf(load: PlannedLoad, name = "pulled"): string {
     return join(this.world.folder, `${load.load}-${name}.db`);
   }
 
-  /** Pulls a load to its end, into an archive that the checker gets. */
-  async pull(load: PlannedLoad, name = "pulled"): Promise<FoundArchive> {
+  /**
+   * Pulls a load to its end, into an archive that the checker gets.
+   * @param run runs the command. Default: once, and it must succeed
+   */
+  async pull(
+    load: PlannedLoad,
+    name = "pulled",
+    run: (args: readonly string[]) => Promise<unknown> = (args) => this.world.run(args),
+  ): Promise<FoundArchive> {
     const path = this.archiveOf(load, name);
-    await this.world.run(["pull", load.tag!, path, "--wait", "--json"]);
+    await run(["pull", load.tag!, path, "--wait", "--json"]);
     const archive = readArchive(path, `${load.load} ${name}`);
     this.#archives.push(archive);
     return archive;
@@ -131,14 +161,11 @@ export class Trial {
   }
 
   /**
-   * Pulls afresh what nobody has pulled, looks a last time, stops everything, and has it checked.
+   * Pulls everything afresh, looks a last time, stops everything, and has it checked.
    * @returns the history; @throws with every objection
    */
   async judge(): Promise<History> {
-    for (const load of this.loads) {
-      const known = this.#archives.some(({ tag }) => tag === load.tag);
-      if (load.gone !== true && !known) await this.pull(load, "afresh");
-    }
+    for (const load of this.loads) if (load.gone !== true) await this.pull(load, "afresh");
     await this.look("the last look");
     const leftovers = await this.world.stop();
     const { injected, witness } = this.world;

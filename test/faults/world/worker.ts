@@ -9,7 +9,7 @@ export class FaultyWorker {
   /** Its calls tell this of themselves. */
   readonly label: string;
   readonly #running: Running;
-  #stopped = false;
+  #frozen = false;
   #ended: Finished | undefined;
 
   private constructor(label: string, running: Running) {
@@ -57,14 +57,18 @@ export class FaultyWorker {
     return this.#running.stop("SIGTERM");
   }
 
-  /** It does not run at all, until {@link resume}; its executors go on. */
+  /** It does not run at all, until {@link thaw}; its executors go on. */
   freeze(): void {
-    this.#stopped = true;
+    this.#frozen = true;
     process.kill(this.pid, "SIGSTOP");
   }
 
+  get isFrozen(): boolean {
+    return this.#frozen;
+  }
+
   thaw(): void {
-    this.#stopped = false;
+    this.#frozen = false;
     process.kill(this.pid, "SIGCONT");
   }
 
@@ -74,7 +78,7 @@ export class FaultyWorker {
   }
 
   end(): Promise<Finished> {
-    if (this.#stopped) this.thaw();
+    if (this.#frozen) this.thaw();
     return this.terminate();
   }
 }
