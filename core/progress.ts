@@ -1,12 +1,18 @@
-/** Progress for people: a bar on a terminal, nothing elsewhere. Always on stderr, so that stdout stays data. */
+/** Progress for people: a bar on a terminal, now and then a line elsewhere. Always on stderr, so that stdout stays data. */
 import { Presets, SingleBar } from "cli-progress";
+import { formatDuration } from "./duration.ts";
 
 export interface Progress {
   update(done: number): void;
+  /** Says something beside the count, on a line of its own. */
+  note(text: string): void;
   stop(): void;
 }
 
-const SILENT: Progress = { update: () => undefined, stop: () => undefined };
+const SILENT: Progress = { update: () => undefined, note: () => undefined, stop: () => undefined };
+
+/** Where there is no terminal: a line so often, if there is something new. */
+const LINE_MS = 10_000;
 
 /** Columns that the text beside the bar takes at most. */
 const TEXT_COLUMNS = 60;
@@ -16,9 +22,7 @@ function barWidth(columns: number): number {
   return Math.max(5, Math.min(40, (columns || 80) - TEXT_COLUMNS));
 }
 
-/** @param total number of calls */
-export function showProgress(label: string, total: number, quiet: boolean): Progress {
-  if (quiet || !process.stderr.isTTY) return SILENT;
+function showBar(label: string, total: number): Progress {
   const bar = new SingleBar(
     {
       format: `${label} {bar} {value}/{total} calls, {rate}/s, {eta_formatted} left`,
@@ -28,6 +32,8 @@ export function showProgress(label: string, total: number, quiet: boolean): Prog
       linewrap: true,
       barsize: barWidth(process.stderr.columns),
       etaBuffer: 50,
+      // After a note the bar is drawn again though nothing in it has changed.
+      forceRedraw: true,
     },
     Presets.shades_classic,
   );
@@ -36,6 +42,40 @@ export function showProgress(label: string, total: number, quiet: boolean): Prog
   bar.start(total, 0, { rate: 0 });
   return {
     update: (done) => bar.update(done, { rate: rate(done) }),
+    // Over the bar, which is drawn anew below within a moment.
+    note: (text) => say(`\r\u001b[K${text}`),
     stop: () => bar.stop(),
   };
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function showLines(label: string, total: number): Progress {
+  let before: { done: number; atMs: number } | undefined;
+  let now = 0;
+  const line = () => {
+    if (before === undefined || before.done === now) return;
+    const rate = Number((((now - before.done) * 1000) / (performance.now() - before.atMs)).toPrecision(3));
+    const left = formatDuration(Math.ceil((total - now) / rate) * 1000);
+    say(`${label}: ${now} of ${total} calls, ${rate}/s, ${left} left`);
+    before = { done: now, atMs: performance.now() };
+  };
+  const timer = setInterval(line, LINE_MS);
+  timer.unref();
+  return {
+    update: (done) => {
+      before ??= { done, atMs: performance.now() };
+      now = done;
+    },
+    note: say,
+    stop: () => clearInterval(timer),
+  };
+}
+
+/** @param total number of calls */
+export function showProgress(label: string, total: number, quiet: boolean): Progress {
+  if (quiet) return SILENT;
+  return process.stderr.isTTY ? showBar(label, total) : showLines(label, total);
 }

@@ -11,6 +11,7 @@ import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "./access.ts";
 import { fetchHashes } from "./hashes.ts";
 import { openAll, openOrRunAgain, type Pulling, type StoredOutcome } from "./open.ts";
+import { Waiting } from "./waiting.ts";
 
 export interface PullOptions {
   /** Wait until every call has ended. Default false. */
@@ -203,13 +204,16 @@ export async function pull(
   if (open === 0 || options.signal?.aborted === true) return open;
   const progress = showProgress("pull", total, options.quiet === true);
   progress.update(total - open);
+  const waiting = options.blocking === true ? new Waiting(access, progress.note) : undefined;
   const filed = (left: number) => {
+    waiting?.hear();
     progress.update(total - left);
     onFiled();
   };
   try {
     await pullAndReconcile(pulling, calls, wanted, options, filed);
   } finally {
+    waiting?.stop();
     progress.stop();
   }
   return openOf(archive, calls, wanted);

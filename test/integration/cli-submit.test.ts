@@ -306,6 +306,18 @@ describe("what comes back", () => {
     expect(rest.json).toMatchObject({ calls: 2, results: 2, open: 0 });
   });
 
+  test("a pull that waits says what for, and in a pipe how far it is", async () => {
+    const tag = await submit("work.ts#wait", "[6000]\n".repeat(5));
+    await run(["pause", tag]);
+    await using pulling = home.start(["pull", tag, "paused.db", "--wait"], { cwd: project.path });
+    await pulling.until(new RegExp(`waiting: it is paused; humq resume ${tag}\n`));
+    await run(["resume", tag]);
+    await pulling.until(/^pull: [1-4] of 5 calls, [\d.]+\/s, \d+s left\n/m);
+    const { code, stderr } = await pulling.finished;
+    expect([code, stderr.match(/waiting:/g)?.length]).toEqual([0, 1]);
+    expect(stderr).toMatch(/: 5 of 5 calls succeeded/);
+  });
+
   test("a reader that has had enough ends the output quietly", async () => {
     const tag = await submit("work.ts#add", Array.from({ length: 5000 }, (_, i) => `[${i}]`).join("\n"), [
       "--chunk-size",
