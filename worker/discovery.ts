@@ -1,26 +1,33 @@
 /** Finding tags to run: all that are stored, then live hints of new ones. */
 import type { Subscription } from "@nats-io/transport-node";
+import { Lanes } from "../core/broker/lanes.ts";
 import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
 import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
+import { Catalogue } from "./catalogue.ts";
 import { GrantBook } from "./grants.ts";
 import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
+import { readQueue } from "./queue.ts";
 import { readBack } from "./read-back.ts";
 import { type RunnableTag, readTag, tagId } from "./tag.ts";
 
-/** Live hints can be lost: everything is looked through again now and then. */
+/** Live hints can be lost: what is new is looked for now and then, */
 const SWEEP_MS = 60_000;
+/** and everything is looked through again once in so many times: a stream can be restored from a backup, say. */
+const SWEEPS_PER_WHOLE = 60;
+/** Tags that are looked at at once. */
+const LOOKS_AT_ONCE = 8;
 
 export interface DiscoveryHooks {
   /** Whether calls of this user may run here at all. */
   mayServe(grant: Grant): boolean;
-  /** True where the tag (by its id) is being worked on already, or was finished. */
-  knows(id: string): boolean;
-  /** Something new was heard of a tag: look at it again. */
-  onHint(id: string): void;
+  /** True where the tag (by its id) is being worked on already. */
+  isActive(id: string): boolean;
+  /** Something new was heard of a tag that is being worked on: resolves when that is known. */
+  onHint(id: string): Promise<void>;
   onTag(tag: RunnableTag): void;
   /** Calls of a tag (by its id) may have been cancelled. */
   onCancel(id: string): void;
@@ -34,13 +41,15 @@ export class Discovery {
   readonly #reader: StreamReader;
   readonly #log: Log;
   readonly #hooks: DiscoveryHooks;
-  readonly #refused = new Set<string>();
+  /** By short user. */
+  readonly #catalogues = new Map<string, Catalogue>();
   #grants: GrantBook | undefined;
   #live: Subscription[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #sweeping = false;
   /** Something may have been missed since the last sweep began. */
   #sweepsWanted = false;
+  #wholeIn = 0;
 
   private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, hooks: DiscoveryHooks) {
     this.#session = session;
@@ -57,8 +66,12 @@ export class Discovery {
       hear(session.nc, subjectOf.anyClose(), log, ({ subject, data }) => void discovery.#hint(subject, data)),
       hear(session.nc, subjectOf.anyCancel(), log, ({ subject, data }) => void discovery.#cancelled(subject, data)),
     ];
-    discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => void discovery.#scan(grant));
-    discovery.#sweep = setInterval(() => void discovery.sweep(), SWEEP_MS);
+    discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => {
+      // What was refused under the grant before may be right under this one.
+      discovery.#catalogues.delete(shortUser(grant.user));
+      void discovery.#scan(grant, true);
+    });
+    discovery.#sweep = setInterval(() => discovery.#lookForNew(), SWEEP_MS);
     void discovery.sweep();
     return discovery;
   }
@@ -70,20 +83,32 @@ export class Discovery {
 
   /** Looks through the stored grants and tags of all users; also after a reconnect, when hints were missed. */
   async sweep(): Promise<void> {
+    this.#wholeIn = 0;
+    await this.#sweepAll();
+  }
+
+  #lookForNew(): void {
+    this.#wholeIn--;
+    void this.#sweepAll();
+  }
+
+  async #sweepAll(): Promise<void> {
     this.#sweepsWanted = true;
     if (this.#sweeping) return;
     this.#sweeping = true;
     try {
       while (this.#sweepsWanted) {
         this.#sweepsWanted = false;
-        await this.#sweepOnce();
+        const whole = this.#wholeIn <= 0;
+        if (whole) this.#wholeIn = SWEEPS_PER_WHOLE;
+        await this.#sweepOnce(whole);
       }
     } finally {
       this.#sweeping = false;
     }
   }
 
-  async #sweepOnce(): Promise<void> {
+  async #sweepOnce(whole: boolean): Promise<void> {
     const grants = this.#grants;
     if (grants === undefined) return;
     try {
@@ -91,27 +116,67 @@ export class Discovery {
     } catch (error) {
       this.#log.warn(`could not read the grants: ${(error as Error).message}`);
     }
-    for (const grant of grants.all()) await this.#scan(grant);
+    for (const grant of grants.all()) await this.#scan(grant, whole);
     await this.#hooks.onSweep();
   }
 
-  async #scan(grant: Grant): Promise<void> {
+  #catalogueOf(u: string): Catalogue {
+    let catalogue = this.#catalogues.get(u);
+    if (catalogue === undefined) {
+      catalogue = new Catalogue();
+      this.#catalogues.set(u, catalogue);
+    }
+    return catalogue;
+  }
+
+  /** Reads the closing records of a user, all or those that came since, and looks at the tags that are new. */
+  async #scan(grant: Grant, whole: boolean): Promise<void> {
     const u = shortUser(grant.user);
-    if (!this.#hooks.mayServe(grant)) return;
+    // A grant that is not valid now may be renewed: nothing is noted as seen before.
+    if (!this.#hooks.mayServe(grant) || !this.mayRunNow(u)) return;
+    const catalogue = this.#catalogueOf(u);
     try {
-      for await (const stored of this.#reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
-        const { tag } = parseTagSubject(stored.subject);
-        if (!this.#hooks.knows(tagId(u, tag))) await this.#consider(u, tag);
+      const records = new Map<string, number>();
+      const from = whole ? 1 : catalogue.nextSeq;
+      for await (const { subject, seq } of this.#reader.all(streamOf.tags(u), subjectOf.close(u, "*"), from)) {
+        records.set(parseTagSubject(subject).tag, seq);
       }
+      if (whole) catalogue.keepOnly(records);
+      const lanes = new Lanes(LOOKS_AT_ONCE);
+      for (const [tag, seq] of catalogue.open(records)) await lanes.run(() => this.#look(u, tag, seq));
+      await lanes.done();
     } catch (error) {
       this.#log.warn(`could not look through the tags of ${grant.name}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Looks at a tag whose closing record is new here. Most that a worker finds when it starts have long been done. */
+  async #look(u: string, tag: string, seq: number): Promise<void> {
+    const settled = (await this.#tell(u, tag)) || (await this.#isDone(u, tag)) || (await this.#consider(u, tag));
+    this.#catalogueOf(u).note(tag, seq, settled);
+  }
+
+  /** @returns whether the tag is being worked on, and still is when what is new of it is known */
+  async #tell(u: string, tag: string): Promise<boolean> {
+    const id = tagId(u, tag);
+    if (this.#hooks.isActive(id)) await this.#hooks.onHint(id);
+    return this.#hooks.isActive(id);
+  }
+
+  async #isDone(u: string, tag: string): Promise<boolean> {
+    try {
+      const queue = await readQueue(this.#session.nc, u, tag);
+      return queue === undefined || (queue.pending === 0 && queue.running === 0);
+    } catch {
+      // Looking at it tells why.
+      return false;
     }
   }
 
   /** A cancel record was heard; only a hint, what counts is what the broker holds then. */
   async #cancelled(subject: string, heard: Uint8Array): Promise<void> {
     const { u, tag } = parseTagSubject(subject);
-    if (!this.#hooks.knows(tagId(u, tag))) return;
+    if (!this.#hooks.isActive(tagId(u, tag))) return;
     try {
       await readBack(this.#reader, streamOf.tags(u), subjectOf.cancel(u, tag), heard);
     } catch (error) {
@@ -122,33 +187,35 @@ export class Discovery {
 
   async #hint(subject: string, heard: Uint8Array): Promise<void> {
     const { u, tag } = parseTagSubject(subject);
+    let seq: number | undefined;
     try {
-      await readBack(this.#reader, streamOf.tags(u), subjectOf.close(u, tag), heard);
+      seq = (await readBack(this.#reader, streamOf.tags(u), subjectOf.close(u, tag), heard))?.seq;
     } catch (error) {
       this.#log.warn(`could not read ${tag}: ${(error as Error).message}`);
     }
-    this.#hooks.onHint(tagId(u, tag));
-    if (!this.#hooks.knows(tagId(u, tag))) await this.#consider(u, tag);
+    const settled = (await this.#tell(u, tag)) || (await this.#consider(u, tag));
+    if (seq !== undefined) this.#catalogueOf(u).note(tag, seq, settled);
   }
 
-  async #consider(u: string, tag: string): Promise<void> {
+  /** @returns false where it is to be looked at again later: the broker did not answer, or the grant is not valid now */
+  async #consider(u: string, tag: string): Promise<boolean> {
     const grant = this.#grants?.valid(u);
-    if (grant === undefined || this.#refused.has(tagId(u, tag))) return;
+    if (grant === undefined) return false;
     if (!this.#hooks.mayServe(grant)) {
-      this.#refused.add(tagId(u, tag));
       this.#log.warn(
         `not running ${tag} by ${grant.name}: without bubblewrap this worker runs only its owner's calls (or start it with --unsafe)`,
       );
-      return;
+      return true;
     }
     try {
       const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag);
       if (runnable !== undefined) this.#hooks.onTag(runnable);
+      return true;
     } catch (error) {
       const permanent = error instanceof RefusedError || error instanceof DecodeError;
-      if (permanent) this.#refused.add(tagId(u, tag));
       const what = error instanceof VersionError ? "not running" : permanent ? "refused" : "could not read";
       this.#log.warn(`${what} ${tag} by ${grant.name}: ${(error as Error).message}`);
+      return permanent || error instanceof VersionError;
     }
   }
 

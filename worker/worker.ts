@@ -98,7 +98,6 @@ export class Worker {
   readonly #pool: ExecutorPool<CallJob>;
   readonly #registry: Registry;
   readonly #setups = new Map<string, Promise<TagSetup>>();
-  readonly #done = new Set<string>();
   readonly #codes: CodeCache;
   #discovery: Discovery | undefined;
   #resolveFinished: () => void = () => undefined;
@@ -242,12 +241,9 @@ export class Worker {
     const owner = this.#session.instance.identity()?.user;
     this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, {
       mayServe: (grant) => mayRun({ isolation: this.isolation, sameOwner: grant.user === owner, unsafe: this.unsafe }),
-      knows: (id) => this.#done.has(id) || this.#feeder.has(id),
-      onHint: (id) => {
-        this.#done.delete(id);
-        this.#obeyIfActive(id);
-      },
-      onCancel: (id) => this.#obeyIfActive(id),
+      isActive: (id) => this.#feeder.has(id),
+      onHint: (id) => this.#obeyIfActive(id),
+      onCancel: (id) => void this.#obeyIfActive(id),
       onSweep: async () => {
         for (const tag of this.#feeder.tags) await this.#obey(tag);
       },
@@ -257,7 +253,6 @@ export class Worker {
           this.#log.warn(
             `not running ${runnable.tag}: a call of it needs ${runnable.options.cpus} cpus, this worker has ${this.slots} slots`,
           );
-          this.#done.add(runnable.id);
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
@@ -303,9 +298,9 @@ export class Worker {
     return setup;
   }
 
-  #obeyIfActive(id: string): void {
+  async #obeyIfActive(id: string): Promise<void> {
     const tag = this.#feeder.tags.find(({ runnable }) => runnable.id === id);
-    if (tag !== undefined) void this.#obey(tag);
+    if (tag !== undefined) await this.#obey(tag);
   }
 
   /** Reads what the submitter said of a tag since, and lets go of calls that are not to run any more. */
@@ -323,10 +318,10 @@ export class Worker {
 
   #forget(tag: ActiveTag): void {
     const { id, tag: name } = tag.runnable;
-    this.#done.add(id);
     this.#setups.delete(id);
     this.#pool.dropTag(id);
-    this.#log.info(`nothing left to run of ${name}`);
+    // Of a tag that is done elsewhere there is nothing to say.
+    if (tag.averageMs !== undefined) this.#log.info(`nothing left to run of ${name}`);
   }
 
   /** Stops pulling, gives running calls a moment to end, hands the rest back, and leaves. */

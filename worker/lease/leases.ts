@@ -62,7 +62,7 @@ export class Leases implements LeaseHolder {
       workerData: data,
       env: {},
       execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 4 },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 1 },
     });
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     let leases: Leases | undefined;
