@@ -13,6 +13,8 @@ const NEWEST_WEIGHT = 0.2;
 
 export class ActiveTag {
   readonly runnable: RunnableTag;
+  /** Messages that run at once at most, by the memory that they ask for. */
+  readonly #mostByMemory: number;
   /** Messages in this worker's hands that run or will. */
   held = 0;
   /** Messages that have run here and wait for their outcomes to be stored. */
@@ -28,14 +30,18 @@ export class ActiveTag {
   #coming = 0;
   #comingUntilMs = 0;
 
-  constructor(runnable: RunnableTag) {
+  /** @param workerBytes memory that running calls may ask for together */
+  constructor(runnable: RunnableTag, workerBytes: number) {
     this.runnable = runnable;
     this.concurrency = runnable.concurrency;
+    const { memoryBytes } = runnable.options;
+    this.#mostByMemory = memoryBytes === 0 ? Number.POSITIVE_INFINITY : Math.floor(workerBytes / memoryBytes);
   }
 
   /** What one message occupies while it runs. */
   get need(): Need {
-    return { cpus: this.runnable.options.cpus };
+    const { cpus, memoryBytes } = this.runnable.options;
+    return { cpus, memoryBytes };
   }
 
   /** Slots that one message occupies. */
@@ -63,7 +69,7 @@ export class ActiveTag {
   /** How many messages to hold on `slots` slots. */
   target(slots: number): number {
     const { cpus, chunkSize } = this.runnable.options;
-    const running = Math.floor(slots / cpus);
+    const running = Math.min(Math.floor(slots / cpus), this.#mostByMemory);
     // What is held ahead counts against the tag's limit, so a limited tag is not held ahead at all.
     // Nor is what may end this worker: whatever is held beside it would be lost with it.
     if (this.limited || this.suspects > 0 || cpus > 1 || this.averageMs === undefined) return running;

@@ -31,9 +31,14 @@ export class CallLost extends HumqError {
   }
 }
 
+/** Whether the call went over a limit that its submitter set. */
+export function isOverLimit({ kind }: EndCause): boolean {
+  return kind === "time" || kind === "memory";
+}
+
 /** What a call is told that took its executor down. */
 export function crashError(cause: EndCause): CallFailed | CallKilled {
   const said = cause.stderr.trim();
   const message = said === "" ? cause.message : `${cause.message}. The last it wrote to stderr:\n${said}`;
-  return cause.kind === "time" ? new CallKilled(message) : new CallFailed(message);
+  return isOverLimit(cause) ? new CallKilled(message) : new CallFailed(message);
 }

@@ -62,6 +62,7 @@ export function jobOf(reader: StreamReader, tag: ActiveTag, call: VerifiedCall):
     remaining: new Remaining([{ from: first, to: first + count, attempts: 0 }]),
     losses: 0,
     timeLimitMs: tag.runnable.options.timeLimitMs,
+    memoryBytes: tag.runnable.options.memoryBytes,
     abandoned: false,
     running: false,
     ran: false,

@@ -10,7 +10,7 @@ import { SealKind, seal } from "../core/trust/seal.ts";
 import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
 import { CallFailed } from "./call-errors.ts";
-import type { Job, Outcome } from "./executor/job.ts";
+import type { EndCause, Job, Outcome } from "./executor/job.ts";
 import type { Log } from "./log.ts";
 import { OutcomeWriter } from "./outcomes.ts";
 
@@ -54,14 +54,22 @@ export class OutcomeStore {
     return writer;
   }
 
-  /** An outcome that the worker makes itself. @param ranMs how long the call ran, in milliseconds */
-  error(job: StoredJob, index: number, error: unknown, state: ErrorState, ranMs = 0): Promise<void> {
+  /** An outcome that the worker makes itself. @param run how long the call ran and what it held, where it did run */
+  error(
+    job: StoredJob,
+    index: number,
+    error: unknown,
+    state: ErrorState,
+    run: Pick<EndCause, "ranMs" | "peakMemoryBytes"> = { ranMs: 0, peakMemoryBytes: 0 },
+  ): Promise<void> {
     const { runnable } = job.tag;
     const { rootKey, user, tag } = runnable.manifest;
     const { generation, callHash, attempt, losses } = job;
     const worker = this.#options.worker;
     const attempts = attempt ?? 0;
-    const meta = { startedMs: Date.now() - ranMs, durationMs: ranMs, worker, attempts, losses, state };
+    const { ranMs, peakMemoryBytes } = run;
+    const time = { startedMs: Date.now() - ranMs, durationMs: ranMs };
+    const meta = { ...time, peakMemoryBytes, worker, attempts, losses, state };
     const plaintext = encodeOutcome(meta, encodeError(error));
     const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
     return this.outcome(job, { index, kind: "error", sealed: seal(runnable.tagKey, context, plaintext), parts: 0 });

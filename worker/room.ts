@@ -9,9 +9,11 @@
 export interface Need {
   /** Cores, which are slots. */
   cpus: number;
+  /** Memory that its call asks for, in bytes; 0 where it says nothing. */
+  memoryBytes: number;
 }
 
-const RESOURCES = ["cpus"] as const satisfies (keyof Need)[];
+const RESOURCES = ["cpus", "memoryBytes"] as const satisfies (keyof Need)[];
 
 /** Messages of one tag. */
 export interface Load {

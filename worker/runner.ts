@@ -6,7 +6,7 @@ import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
 import type { ErrorState } from "../core/outcome.ts";
 import { leafHash } from "../core/trust/merkle.ts";
 import type { ActiveTag } from "./active.ts";
-import { CallLost, CallRefused, crashError } from "./call-errors.ts";
+import { CallLost, CallRefused, crashError, isOverLimit } from "./call-errors.ts";
 import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
 import type { JobEnd, Outcome, TagSetup } from "./executor/job.ts";
@@ -255,16 +255,16 @@ export class Runner {
   }
 
   #settleCrash(job: CallJob, { index, cause }: Extract<JobEnd, { state: "crashed" }>): boolean {
-    const overTime = cause.kind === "time";
+    const killed = isOverLimit(cause);
     // An executor that ended because the worker stops says nothing about the call.
-    if (!overTime && (this.#stopping || job.abandoned)) return false;
+    if (!killed && (this.#stopping || job.abandoned)) return false;
     if (job.unsent) {
       this.#rest(job);
       return false;
     }
-    const again = !overTime && this.#mayTryAgain(job);
+    const again = !killed && this.#mayTryAgain(job);
     job.remaining.ended(index, again);
-    if (!again) void this.#store.error(job, index, crashError(cause), overTime ? "killed" : "failed", cause.ranMs);
+    if (!again) void this.#store.error(job, index, crashError(cause), killed ? "killed" : "failed", cause);
     return true;
   }
 

@@ -8,6 +8,7 @@ import { BrokerError, InstanceError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
 import { openSession, type Session } from "../core/instance/session.ts";
+import { timeAskedMs } from "../core/trust/options.ts";
 import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
 import type { CallJob } from "./call-job.ts";
@@ -18,6 +19,8 @@ import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
 import { Leases } from "./lease/leases.ts";
+import { lackOf, workerMemoryBytes } from "./limits/capacity.ts";
+import { MemoryGroups } from "./limits/cgroup.ts";
 import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
 import { LogWriter } from "./logs.ts";
@@ -34,6 +37,11 @@ export interface WorkerOptions extends LeaveOptions {
   datacenter?: string;
   /** Calls that run at the same time. Default: the number of cores. */
   slots?: number;
+  /**
+   * Memory that running calls may ask for together (submit option `memory`): bytes, or text such as `16GB`. Default: what this
+   * machine, its cgroup or its Slurm job has.
+   */
+  memory?: number | string;
   /** Without bubblewrap, run other users' calls as well. They can then read what this account can. Default false. */
   unsafe?: boolean;
   /** Default: says nothing. */
@@ -81,9 +89,11 @@ function workerName(): string {
 }
 
 export class Worker {
-  readonly name = workerName();
+  readonly name: string;
   readonly datacenter: string;
   readonly slots: number;
+  /** Memory that running calls may ask for together, in bytes. */
+  readonly memoryBytes: number;
   readonly isolation: Isolation;
   readonly unsafe: boolean;
   /** Resolves when it has stopped; rejects where the broker shut it out. */
@@ -112,8 +122,10 @@ export class Worker {
       throw new UsageError(`worker option slots: expected a whole number from 1 to ${MOST_SLOTS}, got ${slots}`);
     }
     checkLeaveOptions(options);
+    const memoryBytes = workerMemoryBytes(options.memory);
     const { isolation } = await detectIsolation();
     const instance = findInstance(options.instance);
+    const name = workerName();
     let worker: Worker | undefined;
     const session = await logIn(instance, options.datacenter, () => worker?.sweep());
     await checkInstanceOf(session).catch(async (error: unknown) => {
@@ -125,6 +137,9 @@ export class Worker {
     const pool = await ExecutorPool.open<CallJob>(
       {
         slots,
+        memoryBytes,
+        memoryGroups: MemoryGroups.open(),
+        worker: name,
         isolation,
         workRoot: join(tmpdir(), `humq-${process.getuid?.() ?? "work"}`),
         packagesRootOf: (user) => packagesFolder(packagesCache(instance), user),
@@ -147,7 +162,7 @@ export class Worker {
         if (worker !== undefined) worker.#leaveBecause(error);
       },
     );
-    worker = new Worker(session, { ...options, slots, isolation }, pool, reader, leases);
+    worker = new Worker(session, { ...options, name, slots, memoryBytes, isolation }, pool, reader, leases);
     runner.current = worker.#runner;
     await worker.#discover();
     return worker;
@@ -155,7 +170,7 @@ export class Worker {
 
   private constructor(
     session: Session,
-    options: WorkerOptions & { slots: number; isolation: Isolation },
+    options: WorkerOptions & { name: string; slots: number; memoryBytes: number; isolation: Isolation },
     pool: ExecutorPool<CallJob>,
     reader: StreamReader,
     leases: Leases,
@@ -165,7 +180,9 @@ export class Worker {
     this.#session = session;
     this.#log = options.log ?? silentLog;
     this.datacenter = grant.datacenters[0] ?? grant.name;
+    this.name = options.name;
     this.slots = options.slots;
+    this.memoryBytes = options.memoryBytes;
     this.isolation = options.isolation;
     this.unsafe = options.unsafe === true;
     this.#pool = pool;
@@ -173,11 +190,11 @@ export class Worker {
     this.#puller = new Puller(nc, leases);
     this.#feeder = new Feeder(
       this.#puller,
-      { cpus: this.slots },
+      { cpus: this.slots, memoryBytes: this.memoryBytes },
       this.#log,
       // A grant that has run out holds what is queued; what runs goes on.
       (tag) =>
-        this.#discovery?.mayRunNow(tag.runnable.u) === true && this.#leave.takes(tag.runnable.options.timeLimitMs),
+        this.#discovery?.mayRunNow(tag.runnable.u) === true && this.#leave.takes(timeAskedMs(tag.runnable.options)),
       (tag) => this.#leave.room(tag.runnable.options.chunkSize),
       (tag, delivery) => {
         this.#leave.took(tag.runnable.options.chunkSize);
@@ -216,6 +233,9 @@ export class Worker {
       datacenter: this.datacenter,
       slots: this.slots,
       ...this.#runner.activity,
+      memoryBytes: this.memoryBytes,
+      reservedBytes: this.#pool.reservedBytes,
+      leavesMs: this.#leave.leavesMs,
       isolation: this.isolation,
       unsafe: this.unsafe,
       version: VERSION,
@@ -248,17 +268,16 @@ export class Worker {
         for (const tag of this.#feeder.tags) await this.#obey(tag);
       },
       onTag: (runnable) => {
-        const tag = new ActiveTag(runnable);
+        const tag = new ActiveTag(runnable, this.memoryBytes);
         if (!this.#feeder.couldRun(tag)) {
-          this.#log.warn(
-            `not running ${runnable.tag}: a call of it needs ${runnable.options.cpus} cpus, this worker has ${this.slots} slots`,
-          );
+          this.#log.warn(`not running ${runnable.tag}: ${lackOf(runnable.options, this)}`);
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
         this.#feeder.add(tag);
         // A first call need not wait for a process to start.
-        void this.#pool.prewarm(runnable.manifest.user, this.slots).catch(() => undefined);
+        const { memoryBytes } = runnable.options;
+        void this.#pool.prewarm(runnable.manifest.user, this.slots, memoryBytes).catch(() => undefined);
       },
     });
   }

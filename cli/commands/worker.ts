@@ -19,6 +19,10 @@ With --json one object is printed as soon as the worker is ready; its log goes t
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "default: the one whose key is on this machine" }),
     slots: Flags.integer({ helpValue: "N", min: 1, description: "calls that run at once; default: cores" }),
+    memory: Flags.string({
+      helpValue: "16GB",
+      description: "memory that running calls may ask for together; default: what the machine or its job has",
+    }),
     "idle-timeout": Flags.string({
       helpValue: "TIME",
       description: "leave after this long without a call (60s, 5m) [default: never]",
@@ -26,7 +30,7 @@ With --json one object is printed as soon as the worker is ready; its log goes t
     "max-calls": Flags.integer({ helpValue: "N", min: 1, description: "leave when so many calls were taken" }),
     "time-limit": Flags.string({
       helpValue: "TIME",
-      description: "leave within this time (1h, 90m); calls with a longer time limit are not taken",
+      description: "leave within this time (1h, 90m); calls that ask for more time are not taken",
     }),
     unsafe: Flags.boolean({
       description: "without bubblewrap, run other users' calls as well: they can read all that you can",
@@ -35,7 +39,7 @@ With --json one object is printed as soon as the worker is ready; its log goes t
 
   async run() {
     const { flags } = await this.parse(WorkerCommand);
-    const { datacenter, slots, unsafe } = flags;
+    const { datacenter, slots, memory, unsafe } = flags;
     const { readyInstance } = await import("../instance.ts");
     const { Worker, stderrLog } = await import("../../worker/index.ts");
     const { batchTimeLeftMs } = await import("../../worker/limits/leave.ts");
@@ -52,6 +56,7 @@ With --json one object is printed as soon as the worker is ready; its log goes t
       ...defined({
         datacenter,
         slots,
+        memory,
         idleTimeoutMs: duration("idle-timeout"),
         maxCalls: flags["max-calls"],
         timeLimitMs: limits.length === 0 ? undefined : Math.min(...limits),
@@ -63,8 +68,8 @@ With --json one object is printed as soon as the worker is ready; its log goes t
     try {
       message(`${describeWorker(worker)} Ctrl-C stops it.`);
       if (this.jsonEnabled()) {
-        const { name, isolation } = worker;
-        this.logJson({ name, datacenter: worker.datacenter, slots: worker.slots, isolation, instance: instance.name });
+        const { name, isolation, slots, memoryBytes } = worker;
+        this.logJson({ name, datacenter: worker.datacenter, slots, memoryBytes, isolation, instance: instance.name });
       }
       await Promise.race([interrupt.asked, worker.finished]);
     } finally {

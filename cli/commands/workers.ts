@@ -12,23 +12,24 @@ export default class Workers extends HumqCommand {
     const { readyInstance } = await import("../instance.ts");
     const { PROTOCOL } = await import("../../core/version.ts");
     const { moment, table } = await import("../table.ts");
+    const { formatMemory } = await import("../../core/memory.ts");
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
     const workers = await client.workers();
-    const rows = workers.map(
-      ({ worker, datacenter, host, slots, busy, tags, isolation, unsafe, version, protocol, startedMs }) => [
-        worker,
-        datacenter,
-        host,
-        slots,
-        busy,
-        tags,
-        unsafe ? `${isolation}, unsafe` : isolation,
-        protocol === PROTOCOL ? version : `${version} (protocol ${protocol})`,
-        moment(startedMs),
-      ],
-    );
-    const columns = ["WORKER", "DATACENTER", "HOST", "SLOTS", "BUSY", "TAGS", "ISOLATION", "VERSION", "SINCE"];
+    const rows = workers.map((entry) => [
+      entry.worker,
+      entry.datacenter,
+      entry.host,
+      entry.slots,
+      entry.busy,
+      `${formatMemory(entry.reservedBytes)} of ${formatMemory(entry.memoryBytes)}`,
+      entry.tags,
+      entry.unsafe ? `${entry.isolation}, unsafe` : entry.isolation,
+      entry.protocol === PROTOCOL ? entry.version : `${entry.version} (protocol ${entry.protocol})`,
+      moment(entry.startedMs),
+    ]);
+    const resources = ["SLOTS", "BUSY", "MEMORY"];
+    const columns = ["WORKER", "DATACENTER", "HOST", ...resources, "TAGS", "ISOLATION", "VERSION", "SINCE"];
     await this.print(table(columns, rows));
     return workers;
   }

@@ -26,6 +26,11 @@ export interface TagOptions {
   concurrency: number;
 }
 
+/** How much time of a worker one call asks for, in milliseconds; 0 where it says nothing. */
+export function timeAskedMs({ timeRequestMs, timeLimitMs }: Pick<TagOptions, "timeRequestMs" | "timeLimitMs">): number {
+  return timeRequestMs > 0 ? timeRequestMs : timeLimitMs;
+}
+
 /** A worker looks up what became of as many deliveries of a message. */
 export const MOST_LOSSES = 100;
 

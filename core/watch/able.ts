@@ -1,4 +1,6 @@
 /** Whether there are workers that could ever run a tag's calls. */
+import { formatDuration } from "../duration.ts";
+import { formatMemory } from "../memory.ts";
 import { PROTOCOL, VERSION } from "../version.ts";
 import type { Reason } from "./explain.ts";
 import type { WorkerEntry } from "./workers.ts";
@@ -7,6 +9,10 @@ import type { WorkerEntry } from "./workers.ts";
 export interface Need {
   datacenters: readonly string[];
   cpus: number;
+  /** Bytes; 0 where it says nothing. */
+  memoryBytes: number;
+  /** Milliseconds that a worker must have left; 0 where it says nothing. */
+  timeMs: number;
 }
 
 export function plural(count: number, noun: string): string {
@@ -27,11 +33,49 @@ function otherVersion(where: string, workers: readonly WorkerEntry[]): Reason {
   };
 }
 
+/** What no worker has enough of for a call. @param where names them */
+function tooMuch(
+  { cpus, memoryBytes, timeMs }: Need,
+  workers: readonly WorkerEntry[],
+  where: string,
+): Reason | undefined {
+  const slots = Math.max(...workers.map((worker) => worker.slots));
+  if (cpus > slots) {
+    return {
+      code: "too-many-cpus",
+      message: `a call needs ${cpus} cpus, and the largest worker of ${where} has ${plural(slots, "slot")}`,
+      advice: `start one with more: humq worker --slots ${cpus}; or submit again with fewer cpus`,
+    };
+  }
+  const bytes = Math.max(...workers.map((worker) => worker.memoryBytes));
+  if (memoryBytes > bytes) {
+    const asked = formatMemory(memoryBytes);
+    return {
+      code: "too-much-memory",
+      message: `a call asks for ${asked} of memory, and the largest worker of ${where} has ${formatMemory(bytes)}`,
+      advice: `start one with more: humq worker --memory ${asked}, on a machine that has it; or submit again with less memory`,
+    };
+  }
+  const leftMs = Math.max(
+    ...workers.map(({ leavesMs }) => (leavesMs === 0 ? Number.POSITIVE_INFINITY : leavesMs - Date.now())),
+  );
+  if (timeMs > leftMs) {
+    return {
+      code: "too-little-time",
+      message: `a call asks for ${formatDuration(timeMs)}, and the workers of ${where} have ${formatDuration(Math.max(0, leftMs))} left at most`,
+      advice:
+        "wait for a worker that stays longer, or start one: humq worker --time-limit; or submit again with a shorter timeRequest or timeLimit",
+    };
+  }
+  return undefined;
+}
+
 /**
  * What is wrong with the workers, whom the tag needs; undefined where nothing is.
  * @param workers those of its datacenters
  */
-export function ofWorkers({ datacenters, cpus }: Need, workers: readonly WorkerEntry[]): Reason | undefined {
+export function ofWorkers(need: Need, workers: readonly WorkerEntry[]): Reason | undefined {
+  const { datacenters } = need;
   const named = datacenters.map((name) => `"${name}"`).join(", ");
   const where = `datacenter${datacenters.length === 1 ? "" : "s"} ${named}`;
   if (workers.length === 0) {
@@ -43,14 +87,8 @@ export function ofWorkers({ datacenters, cpus }: Need, workers: readonly WorkerE
   }
   const able = workers.filter(speaksOurs);
   if (able.length === 0) return otherVersion(where, workers);
-  const most = Math.max(...able.map(({ slots }) => slots));
-  if (cpus > most) {
-    return {
-      code: "too-many-cpus",
-      message: `a call needs ${cpus} cpus, and the largest worker of ${where} has ${plural(most, "slot")}`,
-      advice: `start one with more: humq worker --slots ${cpus}; or submit again with fewer cpus`,
-    };
-  }
+  const lack = tooMuch(need, able, where);
+  if (lack !== undefined) return lack;
   if (able.every(({ isolation, unsafe }) => isolation === "none" && !unsafe)) {
     return {
       code: "own-calls-only",

@@ -3,7 +3,8 @@ import type { Session } from "../instance/session.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
 import { statusOf, type TagStatus } from "../tag/status.ts";
-import { ofWorkers, plural, speaksOurs } from "./able.ts";
+import { timeAskedMs } from "../trust/options.ts";
+import { type Need, ofWorkers, plural, speaksOurs } from "./able.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
 /** What keeps a tag, stable for programs. */
@@ -16,6 +17,8 @@ export type ReasonCode =
   | "no-worker"
   | "other-version"
   | "too-many-cpus"
+  | "too-much-memory"
+  | "too-little-time"
   | "own-calls-only"
   | "concurrency"
   | "no-free-slot"
@@ -71,9 +74,14 @@ function ended(status: TagStatus): Reason | undefined {
   return undefined;
 }
 
+function needOf({ manifest, options }: TagAccess): Need {
+  const { cpus, memoryBytes } = options;
+  return { datacenters: manifest.datacenters, cpus, memoryBytes, timeMs: timeAskedMs(options) };
+}
+
 /** What happens to calls that nobody has taken yet. */
 function ofPending(access: TagAccess, status: TagStatus, workers: readonly WorkerEntry[], queue: Queue): Reason {
-  const { cpus } = access.options;
+  const { cpus, memoryBytes } = access.options;
   const pending = `${plural(status.pending, "message")} wait${status.pending === 1 ? "s" : ""}`;
   if (status.running >= queue.limit) {
     return {
@@ -82,7 +90,9 @@ function ofPending(access: TagAccess, status: TagStatus, workers: readonly Worke
       advice: `that is the tag's own limit; to change it: humq concurrency ${status.tag} N`,
     };
   }
-  const free = workers.filter(({ slots, busy }) => slots - busy >= cpus);
+  const free = workers.filter(
+    (worker) => worker.slots - worker.busy >= cpus && worker.memoryBytes - worker.reservedBytes >= memoryBytes,
+  );
   if (free.length === 0) {
     return {
       code: "no-free-slot",
@@ -120,7 +130,7 @@ function unfinished(
   if (status.paused) {
     reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
   }
-  const missing = ofWorkers({ datacenters: access.manifest.datacenters, cpus: access.options.cpus }, workers);
+  const missing = ofWorkers(needOf(access), workers);
   if (missing !== undefined) reasons.push(missing);
   else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(speaksOurs), queue));
   if (running > 0) {

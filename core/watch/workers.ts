@@ -12,6 +12,12 @@ export interface WorkerEntry {
   slots: number;
   /** Slots that calls occupy. */
   busy: number;
+  /** Memory that running calls may ask for together, in bytes, */
+  memoryBytes: number;
+  /** and what those that run do ask for. */
+  reservedBytes: number;
+  /** When it leaves because its time is over, by its own clock, in milliseconds since 1970; 0: no such time. */
+  leavesMs: number;
   /** Tags whose calls it has in hand, of all users. */
   tags: number;
   /** `bubblewrap`, or `none`: then it runs its own owner's calls only, unless `unsafe`. */
@@ -42,6 +48,9 @@ function parseEntry(subject: string, text: string): WorkerEntry | undefined {
     host: string("host"),
     slots: count("slots"),
     busy: count("busy"),
+    memoryBytes: count("memoryBytes"),
+    reservedBytes: count("reservedBytes"),
+    leavesMs: count("leavesMs"),
     tags: count("tags"),
     isolation: string("isolation"),
     unsafe: said.unsafe === true,

@@ -88,7 +88,7 @@ describe.each(isolations)("an executor, isolation %s", (isolation) => {
     ["process.exit(3)", { kind: "exit", exitCode: 3 }],
     ["process.kill(process.pid, 'SIGSEGV'); for (;;);", { kind: "signal", signal: "SIGSEGV" }],
     ["process.abort()", { kind: "signal", signal: "SIGABRT" }],
-    ["const a = []; for (;;) a.push(new Array(1e5).fill(a.length))", { kind: "memory" }],
+    ["const a = []; for (;;) a.push(new Array(1e5).fill(a.length))", { kind: "heap" }],
   ])("%s ends its own call only, with the cause", async (body, cause) => {
     const submitter = await Submitter.of((n: number, code: string) => (n === 1 ? new Function(code)() : n));
     const executor = start(submitter, {}, { nodeArgs: ["--max-old-space-size=64"] });

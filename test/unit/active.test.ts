@@ -5,8 +5,8 @@ import type { RunnableTag } from "../../worker/tag.ts";
 import { options } from "../support/trust.ts";
 
 function active(changes: Partial<TagOptions> = {}): ActiveTag {
-  const plain = { ...options, cpus: 1, concurrency: 0, chunkSize: 1, ...changes };
-  return new ActiveTag({ options: plain, concurrency: plain.concurrency } as RunnableTag);
+  const plain = { ...options, cpus: 1, concurrency: 0, chunkSize: 1, memoryBytes: 0, ...changes };
+  return new ActiveTag({ options: plain, concurrency: plain.concurrency } as RunnableTag, 8e9);
 }
 
 /** After a message that took so long. */
@@ -40,6 +40,14 @@ describe("how much of a tag to hold on four slots", () => {
   test("nothing ahead where the tag limits what runs at once, or a call needs several slots", () => {
     expect(measured(1, { concurrency: 3 }).target(4)).toBe(4);
     expect(measured(1, { cpus: 2 }).target(4)).toBe(2);
+  });
+});
+
+describe("memory", () => {
+  test("limits what runs at once, so also what is held", () => {
+    expect(active({ memoryBytes: 3e9 }).target(4)).toBe(2);
+    expect(measured(100, { memoryBytes: 3e9 }).target(4)).toBe(10);
+    expect(active({ memoryBytes: 1e9 }).target(4)).toBe(4);
   });
 });
 

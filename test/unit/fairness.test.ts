@@ -13,7 +13,7 @@ interface Given {
 
 function tagOf(u: string, { priority = 0, createdMs = 1, held = 0, tookMs = 10 }: Given = {}): ActiveTag {
   const runnable = { u, options: { ...options, cpus: 1, priority }, manifest: { ...manifest, createdMs } };
-  const tag = new ActiveTag(runnable as unknown as RunnableTag);
+  const tag = new ActiveTag(runnable as unknown as RunnableTag, 8e9);
   tag.ran(tookMs);
   tag.held = held;
   return tag;

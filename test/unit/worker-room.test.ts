@@ -1,55 +1,85 @@
 import { describe, expect, test } from "vitest";
 import { ActiveTag } from "../../worker/active.ts";
-import { type Load, Room } from "../../worker/room.ts";
+import { type Load, type Need, Room } from "../../worker/room.ts";
 import type { RunnableTag } from "../../worker/tag.ts";
 import { Turns } from "../../worker/turns.ts";
 import { options } from "../support/trust.ts";
 
-const load = (cpus: number, messages: number, averageMs?: number): Load => ({ need: { cpus }, messages, averageMs });
-const room = new Room({ cpus: 4 });
+const cores = (cpus: number): Need => ({ cpus, memoryBytes: 0 });
+const load = (cpus: number, messages: number, averageMs?: number): Load => ({ need: cores(cpus), messages, averageMs });
+const room = new Room({ cpus: 4, memoryBytes: 8e9 });
 
 describe("room on four slots", () => {
   test("short calls are held ahead, however many", () => {
-    expect(room.further([load(1, 500)], { cpus: 1 }, 300)).toBe(300);
+    expect(room.further([load(1, 500)], cores(1), 300)).toBe(300);
   });
 
   test("a wide call has none beside a flood, and once that has drained", () => {
-    expect(room.further([load(1, 200)], { cpus: 2 }, 1)).toBe(0);
-    expect(room.further([load(1, 3)], { cpus: 2 }, 1)).toBe(0);
-    expect(room.further([load(1, 2)], { cpus: 2 }, 1)).toBe(1);
+    expect(room.further([load(1, 200)], cores(2), 1)).toBe(0);
+    expect(room.further([load(1, 3)], cores(2), 1)).toBe(0);
+    expect(room.further([load(1, 2)], cores(2), 1)).toBe(1);
   });
 
   test("no more is asked for than what fits beside wide calls", () => {
-    expect(room.further([load(3, 1)], { cpus: 1 }, 100)).toBe(1);
-    expect(room.further([], { cpus: 2 }, 4)).toBe(2);
-    expect(room.further([load(2, 1), load(1, 1)], { cpus: 1 }, 5)).toBe(1);
-    expect(room.further([load(4, 1)], { cpus: 1 }, 5)).toBe(0);
+    expect(room.further([load(3, 1)], cores(1), 100)).toBe(1);
+    expect(room.further([], cores(2), 4)).toBe(2);
+    expect(room.further([load(2, 1), load(1, 1)], cores(1), 5)).toBe(1);
+    expect(room.further([load(4, 1)], cores(1), 5)).toBe(0);
   });
 
   test("what no worker of this size can hold", () => {
-    expect(room.couldEverHold({ cpus: 4 })).toBe(true);
-    expect(room.couldEverHold({ cpus: 5 })).toBe(false);
+    expect(room.couldEverHold(cores(4))).toBe(true);
+    expect(room.couldEverHold(cores(5))).toBe(false);
   });
 
   test("what could run at this moment", () => {
-    expect(room.free([load(1, 3)], { cpus: 1 })).toBe(1);
-    expect(room.free([load(1, 3)], { cpus: 2 })).toBe(0);
-    expect(room.free([load(1, 300)], { cpus: 1 })).toBe(0);
+    expect(room.free([load(1, 3)], cores(1))).toBe(1);
+    expect(room.free([load(1, 3)], cores(2))).toBe(0);
+    expect(room.free([load(1, 300)], cores(1))).toBe(0);
   });
 
   test("when there will be room, by what runs", () => {
-    expect(room.waitMs([load(1, 2, 1000)], { cpus: 2 })).toBe(0);
+    expect(room.waitMs([load(1, 2, 1000)], cores(2))).toBe(0);
     // Four of them take a second each: one ends every 250 ms.
-    expect(room.waitMs([load(1, 4, 1000)], { cpus: 1 })).toBe(250);
-    expect(room.waitMs([load(1, 4, 1000)], { cpus: 4 })).toBe(1000);
+    expect(room.waitMs([load(1, 4, 1000)], cores(1))).toBe(250);
+    expect(room.waitMs([load(1, 4, 1000)], cores(4))).toBe(1000);
     // 200 that take 20 ms each on four slots: a second in all.
-    expect(room.waitMs([load(1, 200, 20)], { cpus: 4 })).toBe(1000);
-    expect(room.waitMs([load(1, 4)], { cpus: 4 })).toBe(Number.POSITIVE_INFINITY);
+    expect(room.waitMs([load(1, 200, 20)], cores(4))).toBe(1000);
+    expect(room.waitMs([load(1, 4)], cores(4))).toBe(Number.POSITIVE_INFINITY);
+  });
+});
+
+describe("room for memory, 8 GB", () => {
+  const gigabytes = (memory: number): Need => ({ cpus: 1, memoryBytes: memory * 1e9 });
+  const held = (memory: number, messages: number, averageMs?: number): Load => ({
+    need: gigabytes(memory),
+    messages,
+    averageMs,
+  });
+
+  test("no two calls that do not fit beside each other", () => {
+    expect(room.further([], gigabytes(3), 4)).toBe(2);
+    expect(room.further([held(5, 1)], gigabytes(3), 4)).toBe(1);
+    expect(room.further([held(5, 1)], gigabytes(4), 4)).toBe(0);
+    expect(room.couldEverHold(gigabytes(8))).toBe(true);
+    expect(room.couldEverHold(gigabytes(8.1))).toBe(false);
+  });
+
+  test("small ones are held ahead, and calls that ask for none need none", () => {
+    expect(room.further([], gigabytes(2), 300)).toBe(300);
+    expect(room.further([held(8, 1)], gigabytes(0), 300)).toBe(300);
+    expect(room.free([held(8, 1)], gigabytes(0))).toBe(3);
+    expect(room.free([held(3, 2)], gigabytes(2))).toBe(1);
+  });
+
+  test("when there will be room, by what runs", () => {
+    expect(room.waitMs([held(4, 2, 1000)], gigabytes(8))).toBe(1000);
+    expect(room.waitMs([], gigabytes(8))).toBe(0);
   });
 });
 
 describe("room is kept for whoever's turn it is", () => {
-  const tag = () => new ActiveTag({ options, concurrency: 0 } as RunnableTag);
+  const tag = () => new ActiveTag({ options, concurrency: 0 } as RunnableTag, 8e9);
 
   test("for a quarter of the time at most, each time for longer", () => {
     const turns = new Turns();

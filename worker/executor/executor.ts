@@ -2,7 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync } from "node:fs";
+import type { MemoryUse, Watched } from "../limits/memory-watch.ts";
 import { sendParts } from "./argument-parts.ts";
+import { CallLimits } from "./call-limits.ts";
 import { Channel } from "./channel.ts";
 import { endCause } from "./end-cause.ts";
 import {
@@ -19,21 +21,23 @@ import { type HeldJob, JobTable } from "./job-table.ts";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { OutputRouter } from "./output-router.ts";
 import { readPosition } from "./position-file.ts";
-import { ProcessGroup, removeFolder } from "./process-group.ts";
+import { endOf, ProcessGroup, removeFolder } from "./process-group.ts";
 import type { Message, MessageBody } from "./protocol.ts";
-import { TimeLimit } from "./time-limit.ts";
 import { afterNextPoll, within } from "./timing.ts";
+import { ToldTags } from "./told-tags.ts";
 
 export interface ExecutorOptions extends LaunchOptions {
+  /** The worker's name, noted in outcomes. Default: none. */
+  worker?: string;
   /** Sealed outcomes above this go in parts. Default 256 KiB. */
   inlineLimitBytes?: number;
   /** Console output that is kept of one call. Default 1 MiB. */
   outputLimitBytes?: number;
 }
 
-/** How long an executor may take to be up, */
+/** How long an executor may take to be up, and */
 const START_TIMEOUT_MS = 30_000;
-/** and how long output may keep coming after its end (a process that left the group holds the pipe). */
+/** how long output may keep coming after its end (a process that left the group holds the pipe). */
 const LATE_OUTPUT_MS = 200;
 /** How long a process may outlive its pipe. */
 const CLOSED_GRACE_MS = 1_000;
@@ -42,7 +46,7 @@ const STOP_GRACE_MS = 1_000;
 /** Outcomes are held to 64 KiB and one more, parts are smaller. */
 const FRAME_SLACK_BYTES = 256 * 1024;
 
-export class Executor<J extends Job = Job> {
+export class Executor<J extends Job = Job> implements Watched {
   /** Resolves when the process has ended and all of its jobs have an end. */
   readonly ended: Promise<EndCause>;
   readonly #launched: Launched;
@@ -51,9 +55,8 @@ export class Executor<J extends Job = Job> {
   readonly #table: JobTable<J>;
   readonly #output: OutputRouter<J>;
   readonly #channel: Channel;
-  readonly #limit: TimeLimit;
-  readonly #codes = new Set<string>();
-  readonly #tags = new Set<string>();
+  readonly #limits: CallLimits;
+  readonly #told: ToldTags;
   #unsent: HeldJob<J>[] = [];
   #headSinceMs = 0;
   #reading = true;
@@ -61,6 +64,7 @@ export class Executor<J extends Job = Job> {
   #exited = false;
   #accepting = true;
   #asked: string | undefined;
+  #heldBytes = 0;
   #fault: string | undefined;
   #startError: Error | undefined;
   #settling: Promise<void> = Promise.resolve();
@@ -80,10 +84,12 @@ export class Executor<J extends Job = Job> {
     this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes);
     this.#launched = launch(options);
     this.#channel = new Channel(this.#launched, Math.max(inlineLimitBytes, PART_BYTES) + FRAME_SLACK_BYTES);
+    this.#told = new ToldTags(this.#channel, this.#launched.packagesPath);
     this.#group = new ProcessGroup(this.#launched);
-    this.#limit = new TimeLimit(this.#group, () => {
+    const refuseMore = () => {
       this.#accepting = false;
-    });
+    };
+    this.#limits = new CallLimits(this.#group, options, refuseMore, (bytes) => this.#tellMemory(bytes));
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
     this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
     // A pipe that breaks is the end of the process, which `ended` reports.
@@ -95,6 +101,7 @@ export class Executor<J extends Job = Job> {
       marker,
       folders: this.#launched.folders,
       watchLifeline: options.isolation === "none" ? 1 : 0,
+      worker: options.worker ?? "",
     });
   }
 
@@ -105,7 +112,7 @@ export class Executor<J extends Job = Job> {
 
   /** Whether it takes further jobs. */
   get accepting(): boolean {
-    return this.#accepting;
+    return this.#accepting && !this.isFull;
   }
 
   /** The job that runs. */
@@ -113,34 +120,43 @@ export class Executor<J extends Job = Job> {
     return this.#table.head?.job;
   }
 
-  /** For how long it has been running, in milliseconds; 0 where none is. */
+  /** For how long; 0 where none does. */
   get runningMs(): number {
     return this.#table.head === undefined ? 0 : performance.now() - this.#headSinceMs;
   }
 
+  get leader(): number | undefined {
+    return this.#launched.child.pid;
+  }
+
+  get limitBytes(): number {
+    return this.#limits.memoryBytes;
+  }
+
+  /** Whether it holds so much from its calls that another should have a new one. */
+  get isFull(): boolean {
+    return this.limitBytes > 0 && this.#heldBytes > this.limitBytes / 2;
+  }
+
+  /** A look found that its processes hold so much. */
+  onUse(use: MemoryUse): void {
+    this.#heldBytes = use.bytes;
+    if (this.#table.head !== undefined && !this.#exited) this.#limits.use(use);
+  }
+
   /** Tells it of a tag, once. Its jobs may follow at once. */
   addTag(setup: TagSetup): void {
-    const { tagId, codeId, code, packagesDir, tagKey, rootKey, user, tag } = setup;
-    if (this.#tags.has(tagId)) return;
-    if (!this.#codes.has(codeId)) {
-      const seenDir = packagesDir === undefined ? "" : this.#launched.packagesPath(packagesDir);
-      this.#channel.send("code", { codeId, code, packagesDir: seenDir });
-      this.#codes.add(codeId);
-    }
-    this.#channel.send("tag", { tagId, codeId, tagKey, rootKey, user, tag });
-    this.#tags.add(tagId);
+    this.#told.add(setup);
   }
 
   /** Lets go of a tag's key and, if no other tag uses it, its code. */
   forgetTag(tagId: string, codeId: string | undefined): void {
-    if (!this.#tags.delete(tagId)) return;
-    const codeIds = codeId !== undefined && this.#codes.delete(codeId) ? [codeId] : [];
-    this.#channel.send("forget", { tagIds: [tagId], codeIds });
+    this.#told.forget(tagId, codeId);
   }
 
   /** Runs a job after those it holds. Always resolves; jobs handed over in one tick travel together. */
   run(job: J): Promise<JobEnd> {
-    if (!this.#accepting) {
+    if (!this.accepting) {
       return Promise.resolve({ state: "returned", outcomes: [], reason: "the executor takes no more jobs" });
     }
     return new Promise((resolve) => {
@@ -183,8 +199,14 @@ export class Executor<J extends Job = Job> {
     await this.ended;
   }
 
+  #tellMemory(bytes: number): void {
+    const { head } = this.#table;
+    if (head !== undefined) void this.#channel.send("memory", { job: head.id, bytes });
+  }
+
   #startJob(held: HeldJob<J>): void {
     this.#headSinceMs = performance.now();
+    this.#limits.next();
     this.#output.startJob();
     this.#handlers.onRunning?.(held.job);
   }
@@ -209,16 +231,9 @@ export class Executor<J extends Job = Job> {
 
   async #watch(): Promise<EndCause> {
     const { child, stdout, stderr, workDir, positionFd } = this.#launched;
-    const exited = new Promise<void>((resolve) => {
-      child.once("exit", () => {
-        this.#exited = true;
-        resolve();
-      });
-      child.once("error", (error) => {
-        this.#startError = error;
-        this.#exited = true;
-        resolve();
-      });
+    const exited = endOf(child).then((startError) => {
+      this.#startError = startError;
+      this.#exited = true;
     });
     const printed = Promise.all([once(stdout, "close"), once(stderr, "close")]);
     const read = this.#read();
@@ -227,19 +242,19 @@ export class Executor<J extends Job = Job> {
     void read.then(() => this.#killUnless(exited, CLOSED_GRACE_MS, "the executor's pipe to the worker was closed"));
     await exited;
     this.#accepting = false;
-    this.#limit.cancel();
     this.#group.finish();
+    const facts = this.#limits.finish();
     await within(Promise.all([read, printed]), LATE_OUTPUT_MS);
     for (const pipe of child.stdio) pipe?.destroy();
     await read;
     await this.#settling;
     this.#output.end();
     const cause = endCause({
+      ...facts,
       exitCode: child.exitCode,
       signal: child.signalCode,
       stderr: this.#output.lastLines,
       ready: this.#ready,
-      overrun: this.#limit.overrun,
       asked: this.#asked,
       fault: this.#fault,
       startError: this.#startError,
@@ -308,10 +323,10 @@ export class Executor<J extends Job = Job> {
       this.#onReady();
     } else if (message.kind === "begun") {
       const { job, index } = message.body;
-      this.#limit.begin(job, index, this.#table.get(job)?.job.timeLimitMs ?? 0);
+      this.#limits.begin(job, index, this.#table.get(job)?.job.timeLimitMs ?? 0);
     } else if (message.kind === "done") {
       for (const { job, index } of message.body.outcomes) {
-        this.#limit.end(job, index);
+        this.#limits.end(job, index);
         const held = this.#table.get(job);
         if (held !== undefined) held.nextRead = index + 1;
       }
@@ -351,7 +366,7 @@ export class Executor<J extends Job = Job> {
 
   #takeOutcome({ job, index, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
     // Whatever it made of the time it was given to clean up: its time was over.
-    if (this.#limit.isOver(job, index)) {
+    if (this.#limits.isOver(job, index)) {
       this.#group.kill();
       return;
     }

@@ -45,7 +45,7 @@ export class HeldJob<J extends Job> {
       to: this.end,
       attempt: this.job.attempt ?? 1,
       losses: this.job.losses ?? 0,
-      timed: (this.job.timeLimitMs ?? 0) > 0 ? 1 : 0,
+      limited: (this.job.timeLimitMs ?? 0) + (this.job.memoryBytes ?? 0) > 0 ? 1 : 0,
       generation,
       callHash,
       parts: parts?.count ?? 0,

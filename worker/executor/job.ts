@@ -40,6 +40,8 @@ export interface Job {
   losses?: number;
   /** How long each of its calls may run, in milliseconds; default 0: no limit. */
   timeLimitMs?: number;
+  /** How much memory each of its calls may take with all it starts, in bytes; default 0: no limit. */
+  memoryBytes?: number;
   /** It took an executor down before, or may have: no other job waits in its executor. Default false. */
   alone?: boolean;
   generation: number;
@@ -68,18 +70,19 @@ export interface Outcome {
 /** Why an executor ended. */
 export interface EndCause {
   /**
-   * `killed` was asked for by the worker; `time`: a call ran over its time limit; `start`: it never was ready;
-   * `protocol`: it sent nonsense.
+   * `killed` was asked for by the worker; `time`, `memory`: a call went over the limit that its submitter set; `heap`: over
+   * V8's own; `start`: it never was ready; `protocol`: it sent nonsense.
    */
-  kind: "exit" | "signal" | "memory" | "killed" | "time" | "start" | "protocol";
+  kind: "exit" | "signal" | "heap" | "memory" | "killed" | "time" | "start" | "protocol";
   /** One sentence. */
   message: string;
   exitCode: number | null;
   signal: string | null;
   /** The last lines on its standard error, at most 2000 characters; may be empty. */
   stderr: string;
-  /** Of `time`: for how long the call ran, in milliseconds. */
-  ranMs?: number;
+  /** For how long the call ran, in milliseconds, and the most memory it was seen to hold; 0 where that is not known. */
+  ranMs: number;
+  peakMemoryBytes: number;
 }
 
 /** How a job ended. `outcomes` are those of its calls that came to one, in order. */

@@ -7,6 +7,8 @@ import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
+import type { MemoryGroup } from "../limits/cgroup.ts";
+import { heapLimitMegabytes } from "./memory-limit.ts";
 import { POSITION_FD } from "./protocol.ts";
 import { strayDescriptors } from "./stray-descriptors.ts";
 
@@ -18,6 +20,10 @@ export interface LaunchOptions {
   packagesRoot?: string;
   /** `none` cuts user code off from the network; only bubblewrap can. Default `host`. */
   network?: "host" | "none";
+  /** What its calls may take, in bytes; V8's own limit follows it. Default 0: no limit. */
+  memoryBytes?: number;
+  /** The control group that it joins before it begins. */
+  memoryGroup?: MemoryGroup | undefined;
   /** Further flags for node, for example `--max-old-space-size=2048`. */
   nodeArgs?: readonly string[];
   /** Further environment variables for user code. */
@@ -74,13 +80,25 @@ function openPositionFile(path: string): number {
   return fd;
 }
 
+function heapFlags(memoryBytes: number): string[] {
+  return memoryBytes === 0 ? [] : [`--max-old-space-size=${heapLimitMegabytes(memoryBytes)}`];
+}
+
+/** A shell joins the group, then becomes the command: so nothing that it starts is ever outside. */
+function joining(group: MemoryGroup | undefined, command: Command): Command {
+  if (group === undefined) return command;
+  const script = 'echo $$ > "$0" && exec "$@"';
+  return { ...command, file: "/bin/sh", args: ["-c", script, group.processesFile, command.file, ...command.args] };
+}
+
 /** Starts it detached: the executor leads a process group, so the whole group can be signalled. */
 export function launch(options: LaunchOptions): Launched {
   const inSandbox = options.isolation === "bubblewrap";
   const workDir = realpathSync(mkdtempSync(join(options.workRoot, `${WORK_DIR_PREFIX}${process.pid}-`)));
-  const flags = [...NODE_FLAGS, ...(options.nodeArgs ?? [])];
+  const flags = [...NODE_FLAGS, ...heapFlags(options.memoryBytes ?? 0), ...(options.nodeArgs ?? [])];
   const { packagesRoot } = options;
-  const command = inSandbox ? sandboxCommand(options, workDir, flags) : plainCommand(flags);
+  const plain = inSandbox ? sandboxCommand(options, workDir, flags) : plainCommand(flags);
+  const command = joining(options.memoryGroup, plain);
   const home = inSandbox ? SANDBOX_WORK : workDir;
   const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
   const positionFd = openPositionFile(`${workDir}.position`);

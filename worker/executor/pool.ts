@@ -1,11 +1,13 @@
 /**
  * A worker's executors.
  *
- * At most `slots` processes, each belonging to one user from its start to its end. A job goes to an idle executor of
- * its user, else into a free slot, else in the place of another user's idle executor (the one idle longest), else,
- * if the tag's calls are short, behind a running job of its user; else it waits, in order.
+ * At most `slots` processes, each belonging to one user and one memory limit from its start to its end. A job goes to an
+ * idle executor of its user and limit, else into a free slot, else in the place of other idle executors (those idle
+ * longest), else, if the tag's calls are short, behind a running job of its user and limit; else it waits, in order.
  */
 import { mkdir } from "node:fs/promises";
+import type { MemoryGroups } from "../limits/cgroup.ts";
+import { MemoryWatch } from "../limits/memory-watch.ts";
 import { ExecutorStartError } from "./errors.ts";
 import { Executor, type ExecutorOptions } from "./executor.ts";
 import type { EndCause, Job, JobEnd, JobHandlers, TagSetup } from "./job.ts";
@@ -13,9 +15,13 @@ import { Pace } from "./pace.ts";
 import { removeStaleFolders } from "./stale-folders.ts";
 import { type Waiting, WaitingLine } from "./waiting-line.ts";
 
-export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot"> {
+export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot" | "memoryBytes" | "memoryGroup"> {
   /** Executors at a time. */
   slots: number;
+  /** Memory that limited executors may take together, in bytes. Default: any. */
+  memoryBytes?: number;
+  /** Makes the kernel's limit for an executor, where the kernel lets this worker. */
+  memoryGroups?: MemoryGroups | undefined;
   /** The folder with a user's package sets, created where it is missing; see worker/packages. */
   packagesRootOf?: (user: string) => string;
 }
@@ -23,6 +29,8 @@ export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot"> {
 interface Slot<J extends Job> {
   readonly user: string;
   readonly executor: Executor<J>;
+  /** What each of its calls may take, in bytes; 0 for no limit. */
+  readonly memoryBytes: number;
   idleSince: number;
 }
 
@@ -44,6 +52,7 @@ export class ExecutorPool<J extends Job = Job> {
   readonly #killed = new Map<J, string>();
   readonly #preparing = new Map<string, Promise<unknown>>();
   readonly #prepared = new Set<string>();
+  readonly #watch = new MemoryWatch();
   #startFailures = 0;
   #stuckTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -92,12 +101,17 @@ export class ExecutorPool<J extends Job = Job> {
     for (const { executor } of this.#slots) executor.forgetTag(tagId, shared ? undefined : setup.codeId);
   }
 
+  /** Memory of limits that running jobs have, in bytes. */
+  get reservedBytes(): number {
+    return [...this.#slots].reduce((sum, { executor, memoryBytes }) => sum + (executor.load > 0 ? memoryBytes : 0), 0);
+  }
+
   /** Starts executors for a user in slots that are free, so that a first call need not wait for one. */
-  async prewarm(user: string, count = this.#options.slots): Promise<void> {
+  async prewarm(user: string, count = this.#options.slots, memoryBytes = 0): Promise<void> {
     await this.#preparePackages(user);
-    const have = [...this.#slots].filter((slot) => slot.user === user).length;
-    for (let i = have; i < count && this.#slots.size < this.#options.slots && !this.#stopping; i++)
-      this.#startSlot(user);
+    const have = [...this.#slots].filter((slot) => slot.user === user && slot.memoryBytes === memoryBytes).length;
+    for (let i = have; i < count && !this.#stopping && this.#lacks(memoryBytes) === undefined; i++)
+      this.#startSlot(user, memoryBytes);
   }
 
   /**
@@ -135,6 +149,7 @@ export class ExecutorPool<J extends Job = Job> {
   async stop(reason = "the worker stops", graceMs?: number): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#stuckTimer);
+    this.#watch.close();
     for (const { outcomes, resolve } of this.#waiting.clear()) resolve({ state: "returned", outcomes, reason });
     await Promise.all([...this.#slots].map((slot) => slot.executor.stop(reason, graceMs)));
     await Promise.all(this.#ending);
@@ -163,39 +178,60 @@ export class ExecutorPool<J extends Job = Job> {
   }
 
   #slotFor(job: J, user: string): Slot<J> | undefined {
+    const { memoryBytes = 0 } = job;
     const slots = [...this.#slots].filter((slot) => slot.executor.accepting);
-    const own = slots.filter((slot) => slot.user === user);
+    const own = slots.filter((slot) => slot.user === user && slot.memoryBytes === memoryBytes);
     const idle = own.find((slot) => slot.executor.load === 0);
     if (idle !== undefined) return idle;
-    if (this.#slots.size < this.#options.slots) return this.#startSlot(user);
-    const others = slots.filter((slot) => slot.user !== user && slot.executor.load === 0);
-    const oldest = others.sort((a, b) => a.idleSince - b.idleSince)[0];
-    if (oldest !== undefined) {
-      this.#endSlot(oldest);
-      return this.#startSlot(user);
-    }
+    if (this.#makeRoom(memoryBytes)) return this.#startSlot(user, memoryBytes);
     const depth = job.alone === true ? 1 : (this.#paces.get(job.tagId)?.depth ?? 1);
     const [least] = own.sort((a, b) => a.executor.load - b.executor.load);
     if (least === undefined || least.executor.load >= depth) return undefined;
     return least.executor.runningMs < STUCK_MS && least.executor.running?.alone !== true ? least : undefined;
   }
 
-  #startSlot(user: string): Slot<J> {
-    const { packagesRootOf, slots: _slots, ...options } = this.#options;
+  /** What another executor lacks, those in `but` left out. */
+  #lacks(memoryBytes: number, but: ReadonlySet<Slot<J>> = new Set()): "slot" | "memory" | undefined {
+    const kept = [...this.#slots].filter((slot) => !but.has(slot));
+    if (kept.length >= this.#options.slots) return "slot";
+    const taken = kept.reduce((sum, slot) => sum + slot.memoryBytes, 0);
+    return memoryBytes > 0 && taken + memoryBytes > (this.#options.memoryBytes ?? Number.POSITIVE_INFINITY)
+      ? "memory"
+      : undefined;
+  }
+
+  /** Ends idle executors, the one idle longest first, until another finds its place; none where that is not enough. */
+  #makeRoom(memoryBytes: number): boolean {
+    const idle = [...this.#slots].filter(({ executor }) => executor.accepting && executor.load === 0);
+    idle.sort((a, b) => a.idleSince - b.idleSince);
+    const ending = new Set<Slot<J>>();
+    for (let lack = this.#lacks(memoryBytes); lack !== undefined; lack = this.#lacks(memoryBytes, ending)) {
+      const helps = idle.find((slot) => !ending.has(slot) && (lack === "slot" || slot.memoryBytes > 0));
+      if (helps === undefined) return false;
+      ending.add(helps);
+    }
+    for (const slot of ending) this.#endSlot(slot, "other calls need its place");
+    return true;
+  }
+
+  #startSlot(user: string, memoryBytes: number): Slot<J> {
+    const { packagesRootOf, slots: _slots, memoryGroups, ...options } = this.#options;
     const packagesRoot = packagesRootOf?.(user);
+    const memoryGroup = memoryBytes === 0 ? undefined : memoryGroups?.make(memoryBytes);
     const executor = Executor.start<J>(
-      { ...options, ...(packagesRoot !== undefined && { packagesRoot }) },
+      { ...options, memoryBytes, memoryGroup, ...(packagesRoot !== undefined && { packagesRoot }) },
       this.#handlers,
     );
-    const slot: Slot<J> = { user, executor, idleSince: performance.now() };
+    const slot: Slot<J> = { user, executor, memoryBytes, idleSince: performance.now() };
     this.#slots.add(slot);
+    this.#watch.add(executor);
     this.#track(executor.ended.then((cause) => this.#slotEnded(slot, cause)));
     return slot;
   }
 
-  #endSlot(slot: Slot<J>): void {
+  #endSlot(slot: Slot<J>, reason: string): void {
     this.#slots.delete(slot);
-    this.#track(slot.executor.stop("another user needs the slot"));
+    this.#track(slot.executor.stop(reason));
   }
 
   #track(work: Promise<unknown>): void {
@@ -205,6 +241,7 @@ export class ExecutorPool<J extends Job = Job> {
 
   #slotEnded(slot: Slot<J>, cause: EndCause): void {
     this.#slots.delete(slot);
+    this.#watch.remove(slot.executor);
     this.#startFailures = cause.kind === "start" ? this.#startFailures + 1 : 0;
     if (this.#startFailures >= MAX_START_FAILURES) {
       const error = new ExecutorStartError(`${cause.message} (${this.#startFailures} times in a row)`);
@@ -222,6 +259,7 @@ export class ExecutorPool<J extends Job = Job> {
     if (from !== undefined) job.from = from;
     void slot.executor.run(job).then((end) => this.#jobEnded(slot, entry, end));
     this.#watchStuck();
+    if (slot.memoryBytes > 0) this.#watch.rouse();
   }
 
   #jobEnded(slot: Slot<J>, entry: Waiting<J>, end: JobEnd): void {
@@ -229,6 +267,7 @@ export class ExecutorPool<J extends Job = Job> {
     const killed = this.#killed.delete(entry.job);
     if (end.state === "done") this.#startFailures = 0;
     slot.idleSince = performance.now();
+    if (slot.executor.isFull && slot.executor.load === 0) this.#endSlot(slot, "it holds the memory of earlier calls");
     this.#notePace(entry.job);
     const outcomes = [...entry.outcomes, ...end.outcomes];
     if (end.state === "returned" && end.error === undefined && !killed && !this.#stopping) {

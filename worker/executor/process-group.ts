@@ -1,4 +1,5 @@
 /** Signals an executor with everything it started, and removes what it leaves. */
+import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
 import type { Launched } from "./launch.ts";
 
@@ -24,25 +25,44 @@ export class ProcessGroup {
     if (this.#sandboxPid !== undefined) this.#signal(this.#sandboxPid, "SIGKILL");
   }
 
+  /** Also processes that have left the group. */
+  killAll(pids: readonly number[]): void {
+    if (this.#gone) return;
+    this.kill();
+    for (const pid of pids) signal(pid, "SIGKILL");
+  }
+
   /** The leader has ended: ends what it left in its group. The number must not be signalled after this. */
   finish(): void {
     this.kill();
     this.#gone = true;
   }
 
-  #signal(leader: number | undefined, signal: NodeJS.Signals): void {
-    if (leader === undefined || this.#gone) return;
-    try {
-      process.kill(-leader, signal);
-    } catch (error) {
-      // Nothing is left in the group, or only what this account may not signal.
-      const { code } = error as NodeJS.ErrnoException;
-      if (code !== "ESRCH" && code !== "EPERM") throw error;
-    }
+  #signal(leader: number | undefined, name: NodeJS.Signals): void {
+    if (leader !== undefined && !this.#gone) signal(-leader, name);
+  }
+}
+
+/** @param target a process, or a group as a negative number */
+function signal(target: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(target, name);
+  } catch (error) {
+    // Nothing is left of it, or only what this account may not signal.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
 }
 
 /** Removes an executor's folder; a process that is still dying may hold it up a little. */
 export async function removeFolder(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => undefined);
+}
+
+/** Resolves when the process has ended; with the error where it never began. */
+export function endOf(child: ChildProcess): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    child.once("exit", () => resolve(undefined));
+    child.once("error", resolve);
+  });
 }

@@ -32,8 +32,8 @@ export interface JobFrame {
   /** Which attempt it is, and how many runs of it were lost before: for the outcome's bookkeeping. */
   attempt: number;
   losses: number;
-  /** 1 where the worker wants to hear of each call's beginning. */
-  timed: number;
+  /** 1 where the worker wants to hear of each call's beginning: it has a limit. */
+  limited: number;
   generation: number;
   callHash: Uint8Array;
   /** 0, or how many `part` messages bring the sealed arguments. */
@@ -62,7 +62,7 @@ const jobFields = struct<JobFrame>({
   to: u64,
   attempt: u32,
   losses: u32,
-  timed: u32,
+  limited: u32,
   generation: u32,
   callHash: bytes,
   parts: u32,
@@ -83,14 +83,22 @@ const define = <T extends object>(name: string, fields: Parameters<typeof record
 
 /** Every kind of message; the position in this table is the kind's byte. */
 const records = {
-  /** To the executor, first of all. `folders`: kept empty between calls, the first is the working directory. */
+  /** To the executor, first of all. `folders`: kept empty between calls, the first is the working directory; `worker`: its name. */
   start: define<{
     inlineLimitBytes: number;
     outputLimitBytes: number;
     marker: string;
     folders: string[];
     watchLifeline: number;
-  }>("start", { inlineLimitBytes: u32, outputLimitBytes: u32, marker: text, folders: list(text), watchLifeline: u32 }),
+    worker: string;
+  }>("start", {
+    inlineLimitBytes: u32,
+    outputLimitBytes: u32,
+    marker: text,
+    folders: list(text),
+    watchLifeline: u32,
+    worker: text,
+  }),
   code: define<{ codeId: string; code: Uint8Array; packagesDir: string }>("code", {
     codeId: text,
     code: bytes,
@@ -110,10 +118,12 @@ const records = {
   part: define<{ job: number; part: number; sealed: Uint8Array }>("part", { job: u32, part: u32, sealed: bytes }),
   /** Do not start these jobs. */
   withdraw: define<{ jobs: number[] }>("withdraw", { jobs: list(u32) }),
+  /** What the running call was seen to hold, with all that it started. */
+  memory: define<{ job: number; bytes: number }>("memory", { job: u32, bytes: u64 }),
 
   /** From the executor: it is up. */
   ready: define<{ version: string }>("ready", { version: text }),
-  /** A call of a timed job begins. */
+  /** A call of a limited job begins. */
   begun: define<{ job: number; index: number }>("begun", { job: u32, index: u64 }),
   done: define<{ outcomes: OutcomeFrame[] }>("done", { outcomes: list(outcomeFields) }),
   refused: define<{ job: number; reason: string }>("refused", { job: u32, reason: text }),

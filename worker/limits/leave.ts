@@ -8,8 +8,8 @@ export interface LeaveOptions {
   /** Leave when so many calls were taken; a chunk is taken whole. Default: no limit. */
   maxCalls?: number;
   /**
-   * Leave within so many milliseconds, running calls handed back; calls whose own `timeLimit` is longer than what
-   * is left are not taken. Default: no limit.
+   * Leave within so many milliseconds, running calls handed back; calls whose `timeRequest` (else `timeLimit`) is longer
+   * than what is left are not taken. Default: no limit.
    */
   timeLimitMs?: number;
 }
@@ -68,10 +68,15 @@ export class Leave {
     }
   }
 
-  /** Whether calls that may run so long (0: without limit) are still taken. */
-  takes(timeLimitMs: number): boolean {
+  /** When it leaves because its time is over, in milliseconds since 1970; 0 where nothing is set. */
+  get leavesMs(): number {
+    return Number.isFinite(this.#leavesAtMs) ? Math.round(performance.timeOrigin + this.#leavesAtMs) : 0;
+  }
+
+  /** Whether calls that ask for so much time (0: any) are still taken. */
+  takes(timeMs: number): boolean {
     const leftMs = this.#leavesAtMs - performance.now();
-    return this.#callsLeft > 0 && leftMs > 0 && timeLimitMs <= leftMs;
+    return this.#callsLeft > 0 && leftMs > 0 && timeMs <= leftMs;
   }
 
   /** How many messages of so many calls may still be taken; at least 1 where {@link takes} is true. */

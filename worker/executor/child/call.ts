@@ -3,10 +3,11 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { OutcomeMeta } from "../../../core/outcome.ts";
 import type { Printer } from "./console-output.ts";
 import { eventLoopTurn } from "./event-loop-turn.ts";
+import { CallMemory } from "./memory.ts";
 import type { LoadedTask } from "./tags.ts";
 
-/** From this duration on the peak memory of a call is looked up, in milliseconds. */
-const MEASURED_MS = 50;
+/** The worker looks at calls that run longer, and says what it saw; see ../../limits/memory-watch.ts. */
+const WATCHED_MS = 1_000;
 
 /** How a call ended. */
 export interface Settled {
@@ -25,6 +26,7 @@ interface Stray {
 export class ActiveCall implements Printer {
   readonly job: number;
   readonly index: number;
+  readonly memory = new CallMemory();
   printed = 0;
   #stray: Stray | undefined;
   #onStray: ((stray: Stray) => void) | undefined;
@@ -53,9 +55,11 @@ export class ActiveCall implements Printer {
       value = error;
     }
     const meta: OutcomeMeta = { startedMs, durationMs: performance.now() - start };
-    if (meta.durationMs >= MEASURED_MS) meta.peakMemoryBytes = peakMemory();
     // One turn of the event loop: a promise that it left rejected, or a callback that threw, is heard of by now.
     await eventLoopTurn();
+    // A second one, since the first may come without a look at what the worker has sent meanwhile.
+    if (meta.durationMs >= WATCHED_MS) await eventLoopTurn();
+    meta.peakMemoryBytes = this.memory.peakBytes(meta.durationMs);
     if (this.#stray !== undefined) return { failed: true, value: this.#stray.error, meta };
     return { failed, value, meta };
   }
@@ -78,15 +82,4 @@ function isThenable(value: unknown): value is PromiseLike<unknown> {
     ((typeof value === "object" && value !== null) || typeof value === "function") &&
     typeof (value as PromiseLike<unknown>).then === "function"
   );
-}
-
-/** `maxRSS` at the last look, in KiB; it only ever grows. A look takes 10 us, too much for each short call. */
-let knownPeak = process.resourceUsage().maxRSS;
-
-/** The process's peak where it rose since the last look, else what it holds now. */
-function peakMemory(): number {
-  const peak = process.resourceUsage().maxRSS;
-  const rose = peak > knownPeak;
-  knownPeak = peak;
-  return rose ? peak * 1024 : process.memoryUsage.rss();
 }

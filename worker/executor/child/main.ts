@@ -51,6 +51,9 @@ function onMessage(message: Message): void {
     case "withdraw":
       send("withdrawn", { jobs: runner.queue.withdraw(message.body.jobs) });
       break;
+    case "memory":
+      runner.seen(message.body.job, message.body.bytes);
+      break;
     default:
       throw new Error(`${message.kind} is no message to an executor`);
   }

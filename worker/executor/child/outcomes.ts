@@ -22,18 +22,21 @@ const HOLD_BYTES = 64 * 1024;
 const TINY_CALLS = 16;
 /** that each took less than this, in milliseconds. */
 const TINY_MS = 1;
-/** What the record around a value takes at most, beside the worker's name. */
-const RECORD_BYTES = 128;
+/** What the record around a value takes at most, the worker's name of up to 63 bytes included. */
+const RECORD_BYTES = 192;
 
 export class OutcomeSender {
   readonly #inlineLimitBytes: number;
+  readonly #worker: string;
   #held: OutcomeFrame[] = [];
   #heldBytes = 0;
   #tinyCalls = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(inlineLimitBytes: number) {
+  /** @param worker its name, noted in each outcome */
+  constructor(inlineLimitBytes: number, worker: string) {
     this.#inlineLimitBytes = inlineLimitBytes;
+    this.#worker = worker;
   }
 
   /** Whether outcomes wait to be sent. */
@@ -63,7 +66,8 @@ export class OutcomeSender {
     };
     const fits = value.length + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
     const spilled = fits ? undefined : this.#sendParts(job, index, tag.tagKey, context, value);
-    const plaintext = encodeOutcome({ ...meta, attempts: job.attempt, losses: job.losses }, spilled ?? value);
+    const bookkeeping = { ...meta, worker: this.#worker, attempts: job.attempt, losses: job.losses };
+    const plaintext = encodeOutcome(bookkeeping, spilled ?? value);
     const sealed = seal(tag.tagKey, context, plaintext);
     this.#held.push({
       job: job.id,

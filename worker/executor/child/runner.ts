@@ -30,14 +30,19 @@ export class Runner {
   #retireReason: string | undefined;
   #active: ActiveCall | undefined;
 
-  constructor(options: { inlineLimitBytes: number; folders: readonly string[] }) {
+  constructor(options: { inlineLimitBytes: number; folders: readonly string[]; worker: string }) {
     this.#folders = options.folders;
-    this.#outcomes = new OutcomeSender(options.inlineLimitBytes);
+    this.#outcomes = new OutcomeSender(options.inlineLimitBytes, options.worker);
   }
 
   /** The call that runs. */
   get active(): ActiveCall | undefined {
     return this.#active;
+  }
+
+  /** The worker saw that a job's running call holds so much, with all that it started. */
+  seen(job: number, bytes: number): void {
+    if (this.#active?.job === job) this.#active.memory.seen(bytes);
   }
 
   /** The process is about to exit: what is done is told. */
@@ -131,7 +136,7 @@ export class Runner {
 
   /** What came before is told first, so that whatever befalls this call befalls no other. */
   #begin(job: QueuedJob, index: number): void {
-    if (job.timed === 0) return;
+    if (job.limited === 0) return;
     this.#outcomes.flush();
     send("begun", { job: job.id, index });
   }
