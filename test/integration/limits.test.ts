@@ -48,6 +48,38 @@ describe("a time limit", () => {
     expect(error!.error.message).toMatch(KILLED);
   });
 
+  test("ends a loop of promises, which lets nothing else in", async () => {
+    const work = task(async (): Promise<void> => {
+      for (;;) await undefined;
+    });
+    work();
+    using tag = await work.submit({ timeLimit: 1 });
+    expect(await tag.pull({ blocking: true })).toBe(0);
+    const [error] = await collect(tag.errors());
+    expect(error).toMatchObject({ state: "killed" });
+    expect(error!.error.message).toMatch(KILLED);
+  });
+
+  test("where there is none, such a loop ends when it is cancelled", async () => {
+    const work = task(async (forever: boolean): Promise<string> => {
+      if (forever) console.log("begun");
+      while (forever) await undefined;
+      return "ended";
+    });
+    work(true);
+    work(false);
+    using tag = await work.submit();
+    await until(
+      "it to run",
+      () => tag.log(0),
+      (pieces) => pieces.length > 0,
+    );
+    expect(await tag.cancel({ calls: "0" })).toBe(1);
+    expect(await tag.pull({ blocking: true })).toBe(0);
+    expect(await collect(tag.results())).toEqual([null, "ended"]);
+    expect(await collect(tag.errors())).toMatchObject([{ index: 0, state: "cancelled" }]);
+  });
+
   test("is each call's own: waiting for a slot does not count", async () => {
     const work = task(sleeps);
     for (let i = 0; i < 6; i++) work(400);
