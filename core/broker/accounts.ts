@@ -106,11 +106,14 @@ function encode(root: Root, name: string, label: string, account: Partial<jwt.Ac
   );
 }
 
-/** Limits that give an account JetStream with a disk quota. */
+/**
+ * Limits that give an account JetStream with a disk quota. By number of replicas: without these tiers the quota would
+ * count every replica, and streams could not be moved to three of them.
+ */
 function jetStream(diskBytes: number, streams: number): jwt.Account["limits"] {
-  return {
-    ...UNLIMITED,
-    mem_storage: 64 * 2 ** 20,
+  const tier = {
+    // Reserved out of the server's memory store, which humq does not use: a quota here would run out with the users.
+    mem_storage: 0,
     disk_storage: diskBytes,
     streams,
     consumer: -1,
@@ -118,7 +121,8 @@ function jetStream(diskBytes: number, streams: number): jwt.Account["limits"] {
     disk_max_stream_bytes: 0,
     max_bytes_required: false,
     max_ack_pending: -1,
-  } as unknown as jwt.Account["limits"];
+  };
+  return { ...UNLIMITED, tiered_limits: { R1: tier, R3: tier } } as unknown as jwt.Account["limits"];
 }
 
 export function operatorJwt(root: Root, name: string): Promise<string> {

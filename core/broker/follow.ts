@@ -60,6 +60,10 @@ const REOPEN_WITHIN_MS = 60_000;
 const REOPEN_WAIT_MS = 500;
 /** How often to look whether the connection is still the one on which the messages were asked for. */
 const WATCH_MS = 1_000;
+/** After so long without a message the broker is asked whether it still has the consumer, and whether that stands still. */
+const SILENT_MS = 10_000;
+/** So often in a row, and it is read anew. */
+const STALLS = 2;
 
 export interface FollowOptions {
   /** Go on waiting when all that is stored was seen; else end there. */
@@ -77,6 +81,7 @@ function connectionOf(nc: NatsConnection): string {
 
 /** A consumer made for one read, and what comes from it. */
 interface Reading {
+  stream: string;
   name: string;
   connection: string;
   /** Absent where there is nothing to read. */
@@ -94,7 +99,7 @@ async function open(
   const manager = await jetstreamManager(nc, { checkAPI: false });
   const name = `follow-${randomUUID()}`;
   const info = await manager.consumers.add(stream, consumerConfig(name, subject, from));
-  if (info.num_pending === 0 && !forever) return { name, connection };
+  if (info.num_pending === 0 && !forever) return { stream, name, connection };
   const consumer = await jetstream(nc, { checkAPI: false }).consumers.get(stream, name);
   const messages = await consumer.consume({
     max_bytes: WINDOW_BYTES,
@@ -102,18 +107,61 @@ async function open(
     expires: EXPIRES_MS,
     abort_on_missing_resource: true,
   });
-  return { name, connection, messages };
+  return { stream, name, connection, messages };
 }
 
-async function reopen(action: () => Promise<Reading>, nc: NatsConnection, signal?: AbortSignal): Promise<Reading> {
-  for (const giveUpMs = performance.now() + REOPEN_WITHIN_MS; ; ) {
+/** Whoever waits for ever waits as long as the broker does not answer; what it refuses for long it refuses for good. */
+async function reopen(
+  action: () => Promise<Reading>,
+  nc: NatsConnection,
+  { forever, signal }: FollowOptions,
+): Promise<Reading> {
+  for (let giveUpMs = performance.now() + REOPEN_WITHIN_MS; ; ) {
     try {
       return await action();
     } catch (error) {
       if (nc.isClosed() || signal?.aborted === true || performance.now() > giveUpMs) throw error;
+      if (forever && !(error instanceof JetStreamApiError)) giveUpMs = performance.now() + REOPEN_WITHIN_MS;
       await delay(REOPEN_WAIT_MS);
     }
   }
+}
+
+/**
+ * Stops a read that nothing will come of any more: another connection, a consumer that is gone or whose server is, one
+ * that does not give out what it has. nats.js tells most of these by missing heartbeats, and then asks the same consumer
+ * again for ever.
+ * @returns ends it
+ */
+function watchReading(nc: NatsConnection, { stream, name, connection }: Reading, stop: () => void) {
+  let heardMs = performance.now();
+  let stalls = 0;
+  let asking = false;
+  const ask = async () => {
+    asking = true;
+    const manager = await jetstreamManager(nc, { checkAPI: false });
+    const askedMs = performance.now();
+    const well = await manager.consumers.info(stream, name).then(
+      ({ num_pending }) => num_pending === 0,
+      () => false,
+    );
+    asking = false;
+    if (heardMs > askedMs) return;
+    stalls = well ? 0 : stalls + 1;
+    heardMs = performance.now();
+    if (stalls === STALLS) stop();
+  };
+  const timer = setInterval(() => {
+    if (connectionOf(nc) !== connection) stop();
+    else if (!asking && performance.now() - heardMs > SILENT_MS) void ask();
+  }, WATCH_MS);
+  return {
+    heard: () => {
+      heardMs = performance.now();
+      stalls = 0;
+    },
+    end: () => clearInterval(timer),
+  };
 }
 
 /**
@@ -127,7 +175,7 @@ export async function* follow(
   from: number,
   options: FollowOptions,
 ): AsyncGenerator<Followed[]> {
-  const { forever, signal } = options;
+  const { forever } = options;
   const manager = await jetstreamManager(nc, { checkAPI: false });
   let next = from;
   let reading = await open(nc, stream, subject, next, forever);
@@ -144,42 +192,46 @@ export async function* follow(
       await batches.return(true);
       if (!nc.isClosed()) await manager.consumers.delete(stream, reading.name).catch(() => undefined);
     }
-    reading = await reopen(() => open(nc, stream, subject, next, forever), nc, signal);
+    reading = await reopen(() => open(nc, stream, subject, next, forever), nc, options);
   }
 }
 
 /** @returns false where messages may have been lost: none is acknowledged, so nobody sends them again */
 async function* readInOrder(
   nc: NatsConnection,
-  { messages, connection }: Reading,
+  reading: Reading,
   options: FollowOptions,
 ): AsyncGenerator<Followed[], boolean> {
+  const { messages } = reading;
   if (messages === undefined) return true;
   const stop = () => messages.stop();
   options.signal?.addEventListener("abort", stop, { once: true });
   // It may have been aborted while the consumer was made.
   if (options.signal?.aborted === true) stop();
-  const watch = setInterval(() => {
-    if (connectionOf(nc) !== connection) stop();
-  }, WATCH_MS);
+  const watch = watchReading(nc, reading, stop);
   try {
-    return yield* inBatches(messages, options);
+    return yield* inBatches(messages, options, watch.heard);
   } catch (error) {
     // The consumer is in the broker's memory: a restart takes it.
     if (nc.isClosed() || !(error instanceof JetStreamError || error instanceof JetStreamApiError)) throw error;
     return false;
   } finally {
-    clearInterval(watch);
+    watch.end();
     options.signal?.removeEventListener("abort", stop);
     stop();
   }
 }
 
 /** Groups what has arrived already, so that nobody waits for a batch to fill. */
-async function* inBatches(messages: ConsumerMessages, options: FollowOptions): AsyncGenerator<Followed[], boolean> {
+async function* inBatches(
+  messages: ConsumerMessages,
+  options: FollowOptions,
+  heard: () => void,
+): AsyncGenerator<Followed[], boolean> {
   let batch: Followed[] = [];
   let delivered = 0;
   for await (const message of messages) {
+    heard();
     const { pending, streamSequence: seq, deliverySequence } = message.info;
     if (deliverySequence !== ++delivered) {
       if (batch.length > 0) yield batch;

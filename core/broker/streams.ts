@@ -1,5 +1,12 @@
 /** Making the streams and buckets of an instance, with every limit said. */
-import { DiscardPolicy, jetstreamManager, RetentionPolicy, StorageType, type StreamConfig } from "@nats-io/jetstream";
+import {
+  DiscardPolicy,
+  JetStreamApiError,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+} from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import { HUB_STREAMS, shortUser, streamOf } from "./names.ts";
 
@@ -18,7 +25,6 @@ type Config = Partial<StreamConfig> & { name: string };
 const common = {
   retention: RetentionPolicy.Limits,
   storage: StorageType.File,
-  num_replicas: 1,
   max_consumers: MAX_CONSUMERS,
   max_msgs: MAX_MESSAGES,
   allow_direct: true,
@@ -105,16 +111,33 @@ const hubStreams: Config[] = [
   },
 ];
 
-async function create(nc: NatsConnection, configs: readonly Config[]): Promise<void> {
+/** The server's code for a stream that is there with other settings. */
+const STREAM_IN_USE = 10058;
+
+/** Can be repeated. A stream that is there gets these settings, and keeps its number of replicas. */
+async function create(nc: NatsConnection, configs: readonly Config[], replicas: number): Promise<void> {
   const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
-  // Adding a stream that is there with the same configuration is not an error, so this can be repeated.
-  for (const config of configs) await manager.streams.add(config as StreamConfig);
+  for (const config of configs) {
+    try {
+      await manager.streams.add({ ...config, num_replicas: replicas } as StreamConfig);
+    } catch (error) {
+      if (!(error instanceof JetStreamApiError) || error.code !== STREAM_IN_USE) throw error;
+      await manager.streams.update(config.name, config);
+    }
+  }
 }
 
-export function createUserStreams(nc: NatsConnection, user: string, quotaBytes: number): Promise<void> {
-  return create(nc, userStreams(user, quotaBytes));
+/** How many replicas the instance's own streams have: new ones are made with as many. */
+export async function replicasOf(hub: NatsConnection): Promise<number> {
+  const manager = await jetstreamManager(hub, { checkAPI: false, timeout: 10_000 });
+  return (await manager.streams.info(HUB_STREAMS.grants)).config.num_replicas;
+}
+
+/** @param replicas of streams that are not there yet */
+export function createUserStreams(nc: NatsConnection, user: string, quotaBytes: number, replicas = 1): Promise<void> {
+  return create(nc, userStreams(user, quotaBytes), replicas);
 }
 
 export function createHubStreams(nc: NatsConnection): Promise<void> {
-  return create(nc, hubStreams);
+  return create(nc, hubStreams, 1);
 }

@@ -7,7 +7,7 @@ import { connectBroker } from "../broker/connect.ts";
 import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
 import { publish } from "../broker/publish.ts";
 import { StreamReader } from "../broker/read.ts";
-import { createUserStreams } from "../broker/streams.ts";
+import { createUserStreams, replicasOf } from "../broker/streams.ts";
 import { BrokerError, InstanceError, VersionError } from "../errors.ts";
 import {
   type Datacenter,
@@ -19,6 +19,7 @@ import {
   signGrant,
 } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
+import type { KeyPair } from "../trust/nkeys.ts";
 import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
 import { checkInstance } from "./protocol.ts";
@@ -62,11 +63,15 @@ export class Admin {
     return withLock(this.#lockPath, action);
   }
 
-  /** Logs in to one of the instance's accounts with a key made for this command. */
-  async login(label: string): Promise<NatsConnection> {
+  /** A login of the owner's to one of the instance's accounts, with a key made for it. */
+  async credentials(label: string, forMs: number): Promise<{ jwt: string; key: KeyPair }> {
     const key = createUser();
     const user = key.getPublicKey();
-    const jwt = await loginJwt(this.root, { user, name: "owner", label, expiresMs: Date.now() + LOGIN_MS });
+    return { jwt: await loginJwt(this.root, { user, name: "owner", label, expiresMs: Date.now() + forMs }), key };
+  }
+
+  async login(label: string): Promise<NatsConnection> {
+    const { jwt, key } = await this.credentials(label, LOGIN_MS);
     return connectBroker(this.#servers, { jwt, key, name: `humq owner (${label.split("/")[0]})` });
   }
 
@@ -92,9 +97,10 @@ export class Admin {
 
   async pushUserAccount(grant: Pick<Grant, "user" | "name" | "role">, quotaBytes: number): Promise<void> {
     await this.pushAccount(await userAccountJwt(this.root, grant, quotaBytes));
+    const replicas = await replicasOf(await this.hub);
     const nc = await this.login(accountLabel.user(grant.user));
     try {
-      await retryWhileStarting(() => createUserStreams(nc, grant.user, quotaBytes));
+      await retryWhileStarting(() => createUserStreams(nc, grant.user, quotaBytes, replicas));
     } finally {
       await nc.close();
     }

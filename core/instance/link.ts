@@ -53,3 +53,19 @@ export function parseLink(text: string): JoinLink {
     throw refuse("the root key is not whole");
   }
 }
+
+/**
+ * The link with other addresses, reached as before (with TLS or without).
+ * @param addresses `HOST:PORT`, IPv6 in brackets
+ * @throws UsageError where one is none
+ */
+export function withServers(link: JoinLink, addresses: readonly string[]): JoinLink {
+  const scheme = link.servers[0]?.startsWith("tls://") === true ? "tls" : "nats";
+  const servers = addresses.map((address) => {
+    const server = `${scheme}://${host(address)}`;
+    const usable = /^[A-Za-z0-9.:[\]-]+:\d{1,5}$/.test(host(address)) && URL.canParse(server);
+    if (!usable) throw new UsageError(`--server: expected HOST:PORT, got ${JSON.stringify(address)}`);
+    return server;
+  });
+  return { ...link, servers };
+}

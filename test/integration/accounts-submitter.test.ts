@@ -64,7 +64,7 @@ async function ammunition(target: string, options: { republish?: string } = {}):
   await manager.streams.add({
     name,
     subjects: ["ammunition.>"],
-    storage: StorageType.Memory,
+    storage: StorageType.File,
     max_bytes: 1_000_000,
     allow_direct: true,
     ...(options.republish === undefined ? {} : { republish: { src: "ammunition.>", dest: options.republish } }),
@@ -137,7 +137,7 @@ describe("another submitter, with every right in their own account, has no effec
       for (const [i, api] of apis.entries()) {
         for (const name of [...streamsOf(victim.u), "KV_humq_grants", "KV_humq_workers"]) {
           const source = { name, external: { api, deliver: `loot.mirror.${i}` } };
-          const common = { storage: StorageType.Memory, max_bytes: 100_000 };
+          const common = { storage: StorageType.File, max_bytes: 100_000 };
           await manager.streams.add({ name: "MIRROR", ...common, mirror: source }).catch(() => undefined);
           await manager.streams.delete("MIRROR").catch(() => undefined);
           await manager.streams.add({ name: "SOURCE", ...common, sources: [source] }).catch(() => undefined);
@@ -240,7 +240,7 @@ test("a user who answers a worker's pull with another user's acknowledgements is
   await manager.streams.add({
     name: likeVictims,
     subjects: ["decoys.*"],
-    storage: StorageType.Memory,
+    storage: StorageType.File,
     max_bytes: 100_000,
   });
   await publish(mallory.nc, { subject: "decoys.0", data: Buffer.from("decoy") });

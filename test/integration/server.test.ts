@@ -53,7 +53,7 @@ describe("a server with the configuration humq writes", () => {
     const system = await connectAs(server.url, operator.system);
     const answer = await system.request("$SYS.REQ.SERVER.PING.JSZ");
     const { data } = answer.json<{ data: { config: { max_storage: number; sync_interval: number } } }>();
-    expect(data.config).toMatchObject({ max_storage: 2 ** 50, sync_interval: 1_000_000_000 });
+    expect(data.config).toMatchObject({ max_storage: 2 ** 52, sync_interval: 1_000_000_000 });
     await system.close();
     const stranger = await makeOperator();
     await expect(connectAs(server.url, stranger.system)).rejects.toThrow(/authorization/i);

@@ -4,8 +4,8 @@ const MIB = 1 << 20;
 
 /** Largest message a client may send; big values travel in the object stores. */
 export const DEFAULT_MAX_PAYLOAD_BYTES = 8 * MIB;
-/** 2^50 bytes: "no limit of the server's own", see `maxStoreBytes`. */
-export const DEFAULT_MAX_STORE_BYTES = 2 ** 50;
+/** 2^52 bytes: "no limit of the server's own", see `maxStoreBytes`. */
+export const DEFAULT_MAX_STORE_BYTES = 2 ** 52;
 /** humq keeps everything in files; this is for what an owner adds. */
 export const DEFAULT_MAX_MEMORY_BYTES = 1024 * MIB;
 export const DEFAULT_SYNC_INTERVAL = "1s";
@@ -27,7 +27,7 @@ export interface ServerConfigOptions {
   /** Default 8 MiB. */
   maxPayloadBytes?: number;
   /**
-   * Default 1 PiB. The `disk_storage` limit of an account is a hard reservation: once they add up to more than this,
+   * Default 4 PiB. The `disk_storage` limit of an account is a hard reservation: once they add up to more than this,
    * further accounts get no JetStream (clients see "no responders"), so it is far above what a disk can hold.
    */
   maxStoreBytes?: number;
