@@ -31,6 +31,8 @@ beforeAll(async () => {
   inVictims = await lab.inAccount(accountLabel.user(victim.grant.user));
   inWorkers = await lab.inAccount(accountLabel.datacenter("local"));
   manager = await jetstreamManager(mallory.nc, { checkAPI: false });
+  // Room in the quota for streams of mallory's own.
+  await manager.streams.delete(streamOf.logs(mallory.u));
   await furnish(victim);
   await publish(hub, { subject: subjectOf.worker("local", "w1"), data: Buffer.from("heartbeat") });
 }, 300_000);
