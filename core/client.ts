@@ -5,7 +5,7 @@ import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
 import { checkConcurrency } from "./options.ts";
-import { openTag } from "./tag/access.ts";
+import { openLiveTag } from "./tag/expiry.ts";
 import { findTag, type ListedTag, listTags } from "./tag/list.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./tag/status.ts";
 import { PROTOCOL } from "./version.ts";
@@ -98,7 +98,7 @@ export class Client {
    */
   async setConcurrency(tag: string, concurrency: number | null): Promise<void> {
     const limit = checkConcurrency("concurrency", concurrency);
-    await changeConcurrency(await openTag(this.#session, await findTag(this.#session, tag)), limit);
+    await changeConcurrency(await openLiveTag(this.#session, await findTag(this.#session, tag)), limit);
   }
 
   /** All workers of the instance that are there, by datacenter and name. */

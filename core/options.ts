@@ -1,7 +1,8 @@
 /** Options of a submit: type, defaults, check. */
 import { inspect } from "node:util";
+import { LEAST_RETENTION_MS, RETENTION_MS } from "./broker/expiry.ts";
 import { isName } from "./broker/names.ts";
-import { parseDuration } from "./duration.ts";
+import { formatDuration, parseDuration } from "./duration.ts";
 import { UsageError } from "./errors.ts";
 import { formatMemory, parseMemory } from "./memory.ts";
 import { nearest } from "./suggest.ts";
@@ -36,6 +37,11 @@ export interface SubmitOptions {
   maxLosses?: number;
   /** Calls of the tag that run at the same time at most, over all workers. Default: no limit. */
   concurrency?: number;
+  /**
+   * How long the broker keeps the tag: seconds, or text such as `12h`, `7d`; from a minute to 30 days. After it no call
+   * is started, and calls, outcomes, output and queue are gone. Default 30 days.
+   */
+  retention?: number | string;
   /** No progress bar and no messages. Default false. */
   quiet?: boolean;
   /** The instance to submit to. Default: `HUMQ_INSTANCE`, else the default one. */
@@ -58,6 +64,7 @@ export interface CheckedOptions {
   attempts: number;
   maxLosses: number;
   concurrency: number;
+  retentionMs: number;
   quiet: boolean;
   instance: string | undefined;
 }
@@ -95,6 +102,7 @@ const KNOWN = [
   "attempts",
   "maxLosses",
   "concurrency",
+  "retention",
   "quiet",
   "instance",
 ] as const satisfies (keyof SubmitOptions)[];
@@ -178,6 +186,17 @@ function memory(value: number | string | undefined): number {
   );
 }
 
+function retention(value: number | string | undefined): number {
+  if (value === undefined) return RETENTION_MS;
+  const what = "submit option retention";
+  const retentionMs = parseDuration(value, what);
+  if (retentionMs >= LEAST_RETENTION_MS && retentionMs <= RETENTION_MS) return retentionMs;
+  throw new UsageError(
+    `${what}: from ${formatDuration(LEAST_RETENTION_MS)} to ${formatDuration(RETENTION_MS)}, got ${shown(value)}; ` +
+      "a plain number counts seconds, and the broker keeps nothing longer",
+  );
+}
+
 function ofType<T>(name: "quiet" | "instance", type: "boolean" | "string", value: T): T {
   if (value === undefined || typeof value === type) return value;
   throw new UsageError(`submit option ${name}: expected a ${type}, got ${shown(value)}`);
@@ -217,6 +236,7 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
     attempts: whole("attempts", options.attempts),
     maxLosses: whole("maxLosses", options.maxLosses),
     concurrency: whole("concurrency", options.concurrency),
+    retentionMs: retention(options.retention),
     quiet: ofType("quiet", "boolean", options.quiet) === true,
     instance: ofType("instance", "string", options.instance),
   };

@@ -61,6 +61,15 @@ export class ActiveTag {
     return { need: this.need, messages: this.held + coming, averageMs: this.averageMs };
   }
 
+  /** Milliseconds until no call of it may be started any more; negative from then on. */
+  get leftMs(): number {
+    return this.runnable.manifest.notAfterMs - Date.now();
+  }
+
+  get expired(): boolean {
+    return this.leftMs < 0;
+  }
+
   /** Whether the submitter limits how many of its calls run at once, over all workers. */
   get limited(): boolean {
     return this.concurrency > 0;

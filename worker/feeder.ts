@@ -123,7 +123,7 @@ export class Feeder {
     tag.storing--;
     // One of the calls that may run at once is free again.
     if (tag.limited) tag.restUntilMs = 0;
-    if (tag.want(this.#slots) > 0) this.#wake();
+    if (tag.expired || tag.want(this.#slots) > 0) this.#wake();
   }
 
   /** How many messages of a tag may be taken now, held ahead included. */
@@ -144,8 +144,16 @@ export class Feeder {
     return Math.min(share, this.#most(tag));
   }
 
+  /** Of a tag whose time is over nothing is taken any more; it leaves when nothing of it is in hand. */
+  #dropExpired(): void {
+    for (const tag of this.tags) {
+      if (tag.expired && tag.held === 0 && tag.storing === 0) this.#remove(tag);
+    }
+  }
+
   /** Chooses by fairness first, and only then looks for room: else whoever needs much never gets it beside a flood. */
   #next(now: number): Step | undefined {
+    this.#dropExpired();
     this.#crowded = false;
     this.#turnChangesMs = Number.POSITIVE_INFINITY;
     const ready = this.tags.filter(
@@ -184,7 +192,8 @@ export class Feeder {
   /** Waits until something is heard, or the first rest ends that had not ended at `now`. */
   async #rest(now: number): Promise<void> {
     const rests = this.tags.map((tag) => tag.restUntilMs - now).filter((restMs) => restMs > 0);
-    const waitMs = Math.min(...rests, this.#turnChangesMs - now, 60_000);
+    const expiries = this.tags.map((tag) => tag.leftMs + 1).filter((leftMs) => leftMs > 0);
+    const waitMs = Math.min(...rests, ...expiries, this.#turnChangesMs - now, 60_000);
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
       this.#wake = () => {

@@ -1,5 +1,6 @@
 /** Console output of calls, sealed, to the submitter's log stream. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { expiryOf, withExpiry } from "../core/broker/expiry.ts";
 import { subjectOf } from "../core/broker/names.ts";
 import { sealLog } from "../core/trust/log.ts";
 import type { CallJob } from "./call-job.ts";
@@ -26,6 +27,8 @@ export class LogWriter {
       { rootKey, user, tag, index, generation, callHash, part },
       { stream, text },
     );
-    if (!this.#nc.isClosed()) this.#nc.publish(subjectOf.log(runnable.u, tag, index), sealed);
+    if (this.#nc.isClosed()) return;
+    const headers = withExpiry(expiryOf(runnable.manifest));
+    this.#nc.publish(subjectOf.log(runnable.u, tag, index), sealed, headers === undefined ? {} : { headers });
   }
 }

@@ -1,6 +1,7 @@
 /** Storing what calls ended with, large results in parts first. */
 import { randomBytes } from "node:crypto";
 import type { NatsConnection } from "@nats-io/transport-node";
+import { expiryOf } from "../core/broker/expiry.ts";
 import { Lanes } from "../core/broker/lanes.ts";
 import { subjectOf } from "../core/broker/names.ts";
 import { ApiError, publish } from "../core/broker/publish.ts";
@@ -77,12 +78,12 @@ export class OutcomeStore {
 
   /** What a call ended with; resolves when it, or one before it, is stored. */
   outcome(job: StoredJob, outcome: Outcome): Promise<void> {
-    const { u, tag } = job.tag.runnable;
+    const { u, tag, manifest } = job.tag.runnable;
     const { generation, callHash } = job;
     const { index, kind, sealed } = outcome;
     const spill = job.spills.get(index);
     const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
-    const write = () => this.#writer(u).write(tag, index, kind, data);
+    const write = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
     const stored =
       spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
     job.writes.push(stored);
@@ -101,7 +102,7 @@ export class OutcomeStore {
   /** A part of a large result. Resolves when the next may come. */
   async part(job: StoredJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
     const { nc, datacenter } = this.#options;
-    const { u, tag } = job.tag.runnable;
+    const { u, tag, manifest } = job.tag.runnable;
     let spill = job.spills.get(index);
     if (part === 0 || spill === undefined) {
       // A call that runs again names its parts anew, so two runs never mix.
@@ -110,7 +111,7 @@ export class OutcomeStore {
     }
     const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
     try {
-      await spill.lanes.run(() => publish(nc, { subject, data: sealed }));
+      await spill.lanes.run(() => publish(nc, { subject, data: sealed, ...expiryOf(manifest) }));
     } catch (error) {
       job.unsent = !(error instanceof ApiError);
       throw error;

@@ -1,5 +1,6 @@
 /** Storing outcomes, first write wins: singly side by side, or in atomic batches where many wait. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import type { Expiring } from "../core/broker/expiry.ts";
 import { subjectOf } from "../core/broker/names.ts";
 import { expectNone, isTaken, type Message, publish, publishBatch } from "../core/broker/publish.ts";
 import type { Log } from "./log.ts";
@@ -40,12 +41,13 @@ export class OutcomeWriter {
   }
 
   /** Resolves when the call has an outcome: this one, or one that was stored before. */
-  write(tag: string, index: number, kind: "result" | "error", data: Uint8Array): Promise<void> {
+  write(tag: string, index: number, kind: "result" | "error", data: Uint8Array, expiry: Expiring): Promise<void> {
     return new Promise((stored) => {
       this.#waiting.push({
         subject: subjectOf.outcome(this.#u, kind, this.#datacenter, tag, index),
         slot: subjectOf.outcome(this.#u, "*", this.#datacenter, tag, index),
         data,
+        ...expiry,
         stored,
       });
       if (this.#writing < WRITES_AT_ONCE) {

@@ -162,7 +162,7 @@ export class Runner {
       return "returned";
     }
     for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
-      if (job.abandoned) return "returned";
+      if (job.abandoned || job.tag.expired) return "returned";
       if (job.verdict !== undefined) return this.#drop(job, job.verdict);
       job.from = now.from;
       job.to = now.to;
@@ -205,6 +205,13 @@ export class Runner {
       if (verdict.do === "run" || verdict.do === "release") continue;
       job.verdict = verdict;
       this.#pool?.kill(job, "it is not to run any more");
+    }
+  }
+
+  /** Hands back what has not begun of tags whose time is over. */
+  releaseExpired(): void {
+    for (const job of this.#jobs) {
+      if (job.tag.expired && !job.running && !job.ran) this.#pool?.kill(job, "its tag has expired");
     }
   }
 

@@ -4,7 +4,7 @@ import type { StreamReader } from "../core/broker/read.ts";
 import { RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import { CallVerifier } from "../core/trust/call.ts";
-import { CLOCK_TOLERANCE_MS, type Grant } from "../core/trust/grant.ts";
+import type { Grant } from "../core/trust/grant.ts";
 import { closingRecord, type Manifest, manifestRecord } from "../core/trust/manifest.ts";
 import { openOptions, type TagOptions } from "../core/trust/options.ts";
 import { openSigned } from "../core/trust/signed.ts";
@@ -78,7 +78,7 @@ export async function readTag(
     }
   }
   if (!manifest.datacenters.includes(datacenter)) return undefined;
-  if (Date.now() > manifest.notAfterMs + CLOCK_TOLERANCE_MS) return undefined;
+  if (Date.now() > manifest.notAfterMs) return undefined;
   const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
   const tagKey = unwrapKey(manifest.keys, session.identity.agreement, owner);
   if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);

@@ -50,6 +50,8 @@ export interface WorkerOptions extends LeaveOptions {
 
 /** How long running calls may take to end when the worker stops. */
 const STOP_GRACE_MS = 5_000;
+/** How often to look whether what is held ahead is of a tag that has expired. */
+const EXPIRY_LOOK_MS = 1_000;
 const MOST_SLOTS = 4096;
 
 /** Whose key to log in with: a datacenter's on this machine, or the person's own where it was granted as a worker. */
@@ -106,6 +108,7 @@ export class Worker {
   readonly #leave: Leave;
   readonly #leases: Leases;
   readonly #pool: ExecutorPool<CallJob>;
+  readonly #expiry: NodeJS.Timeout;
   readonly #registry: Registry;
   readonly #setups = new Map<string, Promise<TagSetup>>();
   readonly #codes: CodeCache;
@@ -194,7 +197,9 @@ export class Worker {
       this.#log,
       // A grant that has run out holds what is queued; what runs goes on.
       (tag) =>
-        this.#discovery?.mayRunNow(tag.runnable.u) === true && this.#leave.takes(timeAskedMs(tag.runnable.options)),
+        !tag.expired &&
+        this.#discovery?.mayRunNow(tag.runnable.u) === true &&
+        this.#leave.takes(timeAskedMs(tag.runnable.options)),
       (tag) => this.#leave.room(tag.runnable.options.chunkSize),
       (tag, delivery) => {
         this.#leave.took(tag.runnable.options.chunkSize);
@@ -227,6 +232,7 @@ export class Worker {
         void this.stop();
       },
     );
+    this.#expiry = setInterval(() => this.#runner.releaseExpired(), EXPIRY_LOOK_MS);
     const startedMs = Date.now();
     this.#registry = new Registry(nc, () => ({
       worker: this.name,
@@ -353,6 +359,7 @@ export class Worker {
     this.#discovery?.close();
     this.#feeder.stop();
     this.#registry.stop();
+    clearInterval(this.#expiry);
     this.#leave.stop();
     await this.#runner.stop(STOP_GRACE_MS);
     await this.#pool.stop("the worker stops");

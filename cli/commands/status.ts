@@ -36,7 +36,8 @@ that is not done it looks twice within a second, for the rate and the time left.
   }
 }
 
-function stateOf({ closed, paused, calls, succeeded, failed, running }: TagStatus): string {
+function stateOf({ expired, closed, paused, calls, succeeded, failed, running }: TagStatus): string {
+  if (expired) return "expired";
   if (!closed) return "not submitted to its end";
   if (succeeded + failed >= calls) return "done";
   if (paused) return "paused";
@@ -64,7 +65,7 @@ async function listOf(status: TagStatus): Promise<string> {
     ["created", moment(createdMs)],
     ["expires", moment(expiresMs)],
     ["datacenters", status.datacenters.map((name) => `${name} (${ended[name]} ended)`).join(", ")],
-    ["calls", closed ? calls : "not submitted to its end"],
+    ["calls", closed ? calls : status.expired ? "gone" : "not submitted to its end"],
     ["pending", pending],
     ["running", running],
     ["at once", status.concurrency === null ? "no limit" : `at most ${status.concurrency}`],

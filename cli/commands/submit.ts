@@ -14,6 +14,7 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
   static override examples = [
     "<%= config.bin %> submit work.ts#simulate --args calls.jsonl",
     `seq 100 | sed 's/.*/[&]/' | <%= config.bin %> submit pi.js --args - --tag pi --chunk-size 10`,
+    "<%= config.bin %> submit try.ts --args few.jsonl --retention 1d",
     "<%= config.bin %> submit resize.ts --args files.jsonl --package sharp@0.34 --cpus 2 --time-limit 5m",
   ];
   static override args = {
@@ -56,6 +57,10 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
       description: "a call whose worker vanished so often is not run again [default: 5]",
     }),
     concurrency: Flags.integer({ helpValue: "N", description: "calls that run at once at most; default: no limit" }),
+    retention: Flags.string({
+      helpValue: "7d",
+      description: "how long the broker keeps the tag; up to [default: 30d]",
+    }),
     quiet: Flags.boolean({ char: "q", description: "no progress bar and no messages" }),
   };
 
@@ -79,8 +84,8 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
       throw new UsageError(`nothing to submit: ${flags.args === "-" ? "stdin" : flags.args} holds no calls`);
     const { package: packages, datacenter: datacenters, "chunk-size": chunkSize, "time-limit": timeLimit } = flags;
     const { "time-request": timeRequest, "max-losses": maxLosses } = flags;
-    const { tag: label, cpus, memory, priority, attempts, concurrency } = flags;
-    const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency });
+    const { tag: label, cpus, memory, priority, attempts, concurrency, retention } = flags;
+    const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency, retention });
     const quiet = flags.quiet || this.jsonEnabled();
     const tag = await task.submit({
       ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority }),
@@ -88,9 +93,15 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
       quiet,
       instance: instance.name,
     });
-    if (!quiet)
-      message(`Submitted ${calls} call${calls === 1 ? "" : "s"} of ${name}. Next: humq pull ${tag.name} --wait`);
+    const expiresMs = tag.expires?.getTime() ?? 0;
+    if (!quiet) {
+      const { moment } = await import("../table.ts");
+      message(
+        `Submitted ${calls} call${calls === 1 ? "" : "s"} of ${name}, kept until ${moment(expiresMs)}. ` +
+          `Next: humq pull ${tag.name} --wait`,
+      );
+    }
     await this.print(tag.name);
-    return { tag: tag.name, task: name, calls };
+    return { tag: tag.name, task: name, calls, expiresMs };
   }
 }

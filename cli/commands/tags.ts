@@ -1,7 +1,10 @@
-import { HumqCommand } from "../command.ts";
+import { HumqCommand, prose } from "../command.ts";
 
 export default class Tags extends HumqCommand {
   static override summary = "List your tags that the broker holds, the oldest first.";
+  static override description =
+    prose(`A tag expires (submit --retention): then no call of it is started and the broker keeps nothing of it but its name, for
+another week.`);
   static override examples = ["<%= config.bin %> tags", "<%= config.bin %> tags --json"];
 
   async run() {
@@ -13,13 +16,19 @@ export default class Tags extends HumqCommand {
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
     const tags = await client.tags();
-    const rows = tags.map(({ tag, createdMs, calls, datacenters, protocol }) => [
+    const rows = tags.map(({ tag, createdMs, expiresMs, calls, datacenters, protocol }) => [
       tag,
       moment(createdMs),
-      protocol === PROTOCOL ? (calls ?? "not submitted to its end") : `submitted by humq protocol ${protocol}`,
+      expiresMs < Date.now() ? `${moment(expiresMs)} (expired)` : moment(expiresMs),
+      protocol !== PROTOCOL ? `submitted by humq protocol ${protocol}` : (calls ?? missing(expiresMs)),
       datacenters.join(","),
     ]);
-    await this.print(table(["TAG", "CREATED", "CALLS", "DATACENTERS"], rows));
+    await this.print(table(["TAG", "CREATED", "EXPIRES", "CALLS", "DATACENTERS"], rows));
     return tags.map((tag) => ({ ...tag, calls: tag.calls ?? null }));
   }
+}
+
+/** What stands in place of a number of calls that is not known. */
+function missing(expiresMs: number): string {
+  return expiresMs < Date.now() ? "gone" : "not submitted to its end";
 }

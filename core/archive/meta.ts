@@ -15,6 +15,8 @@ export interface ArchiveMeta {
   task: string;
   /** When it was submitted, in milliseconds since 1970. */
   createdMs: number;
+  /** When the broker forgets it, in milliseconds since 1970. */
+  expiresMs: number;
   /** Number of calls. */
   calls: number;
   /** The stream sequence up to which outcomes have been filed; set by `putOutcomes`. */
@@ -30,6 +32,7 @@ const types: { readonly [Key in keyof ArchiveMeta]: "string" | "number" | "bytes
   user: "string",
   task: "string",
   createdMs: "number",
+  expiresMs: "number",
   calls: "number",
   readPosition: "number",
   retries: "number",

@@ -1,6 +1,7 @@
 /** Publishing to streams: singly with an answer each, or in atomic batches (ADR-50). */
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { BrokerError } from "../errors.ts";
+import { type Expiring, withExpiry } from "./expiry.ts";
 import { adviceOn } from "./trouble.ts";
 
 /** Error codes of the JetStream API that humq acts on (server/errors.json). */
@@ -13,6 +14,10 @@ export const ApiCode = {
   consumerNotFound: 10014,
   /** A consumer of that name exists, with other settings. */
   consumerExists: 10148,
+  /** A stream of that name is there, with another configuration. */
+  streamExists: 10058,
+  /** A message is to go at a time, and the stream does not allow that. */
+  noMessageTtl: 10166,
 } as const;
 
 /** A request to JetStream that the server answered with an error. */
@@ -27,7 +32,7 @@ export class ApiError extends BrokerError {
   }
 }
 
-export interface Message {
+export interface Message extends Expiring {
   subject: string;
   data: Uint8Array;
 }
@@ -39,6 +44,9 @@ export const BATCH_MESSAGES = 1000;
 /** A batch is flushed to the socket in strides, so that a large one does not pile up in memory. */
 const FLUSH_BYTES = 4 * 2 ** 20;
 
+/** What helps where {@link ApiCode.noMessageTtl} comes. */
+const OLD_STREAMS = "An older humq made your streams: have the instance's owner run humq grant for you again";
+
 interface Answer {
   error?: { err_code?: number; description?: string };
   seq?: number;
@@ -47,12 +55,15 @@ interface Answer {
 function check(what: string, data: Uint8Array): number {
   const answer = JSON.parse(Buffer.from(data).toString("utf8")) as Answer;
   if (answer.error !== undefined) {
-    throw new ApiError(what, answer.error.err_code ?? 0, answer.error.description ?? "no description");
+    const { err_code: code = 0, description = "no description" } = answer.error;
+    const advice = code === ApiCode.noMessageTtl ? `. ${OLD_STREAMS}` : "";
+    throw new ApiError(what, code, `${description}${advice}`);
   }
   return answer.seq ?? 0;
 }
 
-async function request(nc: NatsConnection, message: Message, headers?: MsgHdrs): Promise<Uint8Array> {
+async function request(nc: NatsConnection, message: Message, messageHeaders?: MsgHdrs): Promise<Uint8Array> {
+  const headers = withExpiry(message, messageHeaders);
   const options = { timeout: TIMEOUT_MS, ...(headers === undefined ? {} : { headers }) };
   try {
     return (await nc.request(message.subject, message.data, options)).data;
@@ -133,7 +144,7 @@ export async function publishBatch(
   opened.catch(() => undefined);
   for (let i = 1; i < messages.length - 1; i++) {
     const message = messages[i]!;
-    nc.publish(message.subject, message.data, { headers: headersOf(message, i + 1) });
+    nc.publish(message.subject, message.data, { headers: withExpiry(message, headersOf(message, i + 1))! });
     waiting += message.data.length;
     if (waiting > FLUSH_BYTES) {
       await nc.flush();

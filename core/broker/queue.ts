@@ -1,9 +1,9 @@
 /** A tag's queue: one durable pull consumer on the stream of calls, named after the tag. */
 import { AckPolicy, DeliverPolicy, JetStreamApiError, jetstreamManager, ReplayPolicy } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { RETENTION_MS } from "./expiry.ts";
 import { consumerOf, streamOf, subjectOf } from "./names.ts";
 import { ApiCode } from "./publish.ts";
-import { RETENTION_MS } from "./streams.ts";
 
 /** A worker that says nothing about a call for this long has lost it. */
 export const ACK_WAIT_MS = 12_000;
@@ -24,6 +24,7 @@ export function concurrencyOf(maxAckPending: number | undefined): number {
 /**
  * Makes a tag's queue. Where somebody else has made it meanwhile, theirs stays.
  * @param concurrency calls that may run at the same time; 0 for no limit
+ * @param retentionMs a queue that nobody has pulled from for so long goes by itself
  * @param from sequence of the first message that it gives out
  */
 export async function createQueue(
@@ -31,7 +32,7 @@ export async function createQueue(
   u: string,
   tag: string,
   concurrency: number,
-  from = 1,
+  { retentionMs = RETENTION_MS, from = 1 }: { retentionMs?: number; from?: number } = {},
 ): Promise<void> {
   const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
   const config = {
@@ -45,7 +46,7 @@ export async function createQueue(
     ack_wait: nanos(ACK_WAIT_MS),
     max_ack_pending: maxAckPending(concurrency),
     max_waiting: MAX_WAITING,
-    inactive_threshold: nanos(RETENTION_MS),
+    inactive_threshold: nanos(retentionMs),
   };
   try {
     await manager.consumers.add(streamOf.calls(u), config);

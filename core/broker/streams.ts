@@ -8,11 +8,10 @@ import {
   type StreamConfig,
 } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { CODE_RETENTION_MS, REMEMBERED_MS, RETENTION_MS } from "./expiry.ts";
 import { HUB_STREAMS, shortUser, streamOf } from "./names.ts";
+import { ApiCode } from "./publish.ts";
 
-const DAY_MS = 24 * 60 * 60 * 1000;
-/** How long the broker keeps what belongs to a tag. */
-export const RETENTION_MS = 30 * DAY_MS;
 /** A worker's heartbeat is forgotten after this. */
 export const WORKER_ENTRY_MS = 60_000;
 
@@ -43,6 +42,7 @@ function userStreams(user: string, quotaBytes: number): Config[] {
   return [
     {
       ...common,
+      allow_msg_ttl: true,
       ...writeOnce,
       name: streamOf.calls(u),
       subjects: [`humq.call.${u}.*.*`],
@@ -51,13 +51,16 @@ function userStreams(user: string, quotaBytes: number): Config[] {
     },
     {
       ...common,
+      allow_msg_ttl: true,
       name: streamOf.tags(u),
       subjects: [`$KV.humq_tags_${u}.>`],
       max_msgs_per_subject: 1,
+      max_age: nanos(RETENTION_MS + REMEMBERED_MS),
       max_bytes: share(0.02),
     },
     {
       ...common,
+      allow_msg_ttl: true,
       ...writeOnce,
       name: streamOf.results(u),
       subjects: [`$KV.humq_results_${u}.>`],
@@ -66,24 +69,29 @@ function userStreams(user: string, quotaBytes: number): Config[] {
     },
     {
       ...common,
+      allow_msg_ttl: true,
       name: streamOf.functions(u),
       subjects: [`$O.humq_functions_${u}.C.>`, `$O.humq_functions_${u}.M.>`],
+      max_age: nanos(CODE_RETENTION_MS),
       max_bytes: share(0.05),
     },
     {
       ...common,
+      allow_msg_ttl: true,
       name: streamOf.arguments(u),
       subjects: [`$O.humq_arguments_${u}.C.>`, `$O.humq_arguments_${u}.M.>`],
       max_bytes: share(0.18),
     },
     {
       ...common,
+      allow_msg_ttl: true,
       name: streamOf.outputs(u),
       subjects: [`$O.humq_outputs_${u}.C.>`, `$O.humq_outputs_${u}.M.>`],
       max_bytes: share(0.25),
     },
     {
       ...common,
+      allow_msg_ttl: true,
       name: streamOf.logs(u),
       subjects: [`humq.log.${u}.*.*`],
       discard: DiscardPolicy.Old,
@@ -111,9 +119,6 @@ const hubStreams: Config[] = [
   },
 ];
 
-/** The server's code for a stream that is there with other settings. */
-const STREAM_IN_USE = 10058;
-
 /** Can be repeated. A stream that is there gets these settings, and keeps its number of replicas. */
 async function create(nc: NatsConnection, configs: readonly Config[], replicas: number): Promise<void> {
   const manager = await jetstreamManager(nc, { checkAPI: false, timeout: 10_000 });
@@ -121,7 +126,7 @@ async function create(nc: NatsConnection, configs: readonly Config[], replicas: 
     try {
       await manager.streams.add({ ...config, num_replicas: replicas } as StreamConfig);
     } catch (error) {
-      if (!(error instanceof JetStreamApiError) || error.code !== STREAM_IN_USE) throw error;
+      if (!(error instanceof JetStreamApiError) || error.code !== ApiCode.streamExists) throw error;
       await manager.streams.update(config.name, config);
     }
   }

@@ -2,6 +2,7 @@
  * Cancelling: a signed, stored record says which calls are not to run (any more), and each of them that has no outcome
  * gets one that says so. First write wins as for any outcome, so all readers see the same end of a call.
  */
+import { recordExpiry } from "../broker/expiry.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { expectLast, isTaken, publish } from "../broker/publish.ts";
 import { BrokerError, UsageError } from "../errors.ts";
@@ -44,7 +45,7 @@ async function storeRecord(access: TagAccess, calls: readonly CallRange[], reaso
     const record = merged(access, await readOwnControl(access), calls, reason);
     const data = signRecord(cancelRecord, record, session.identity.signer);
     try {
-      await publish(session.nc, { subject, data }, expectLast(subject, stored?.seq ?? 0));
+      await publish(session.nc, { subject, data, ...recordExpiry(manifest) }, expectLast(subject, stored?.seq ?? 0));
       return readOwnControl(access);
     } catch (error) {
       if (!isTaken(error)) throw error;

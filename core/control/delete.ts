@@ -92,16 +92,23 @@ async function takeFromWorkers(session: Session, tag: string): Promise<void> {
   }
 }
 
-/** Removes all that the broker holds of a tag, also of one that was not submitted to its end. Can be repeated. */
-export async function deleteTag(session: Session, tag: string): Promise<void> {
+/** Removes what the broker holds of a tag, except its records. */
+export async function purgeData(session: Session, tag: string): Promise<void> {
   const { nc, identity } = session;
   const u = shortUser(identity.user);
-  await takeFromWorkers(session, tag);
   await purge(nc, streamOf.calls(u), subjectOf.call(u, tag, "*"));
   await purge(nc, streamOf.arguments(u), subjectOf.anyArgument(u, tag));
   await purge(nc, streamOf.outputs(u), subjectOf.anyOutput(u, tag));
   await purge(nc, streamOf.logs(u), subjectOf.log(u, tag, "*"));
   await purge(nc, streamOf.results(u), subjectOf.anyResult(u, tag));
+}
+
+/** Removes all that the broker holds of a tag, also of one that was not submitted to its end. Can be repeated. */
+export async function deleteTag(session: Session, tag: string): Promise<void> {
+  const { nc, identity } = session;
+  const u = shortUser(identity.user);
+  await takeFromWorkers(session, tag);
+  await purgeData(session, tag);
   // The manifest comes last: until it is gone the tag can be named, so a delete that was cut off can be repeated.
   const records = [subjectOf.retry(u, tag, "*"), subjectOf.close(u, tag), subjectOf.cancel(u, tag)];
   for (const subject of [...records, subjectOf.manifest(u, tag)]) await purge(nc, streamOf.tags(u), subject);

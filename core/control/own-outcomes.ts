@@ -1,4 +1,5 @@
 /** Outcomes that the submitter stores for calls that never run: sealed as a worker's are, and the first write wins. */
+import { expiryOf } from "../broker/expiry.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { parseOutcome, subjectOf } from "../broker/names.ts";
 import { BATCH_MESSAGES, expectNone, isTaken, type Message, publish, publishBatch } from "../broker/publish.ts";
@@ -40,6 +41,7 @@ export class OwnOutcomes {
     return {
       subject: subjectOf.outcome(u, "error", datacenters[0]!, tag, index),
       data: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
+      ...expiryOf(manifest),
     };
   }
 

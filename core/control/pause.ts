@@ -1,5 +1,6 @@
 /** Pausing a tag: the broker gives out no more of its calls; those that run go on to their end. */
 import { JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
+import { recordExpiry } from "../broker/expiry.ts";
 import { consumerOf, streamOf, subjectOf } from "../broker/names.ts";
 import { ApiCode, expectLast, isTaken, publish } from "../broker/publish.ts";
 import { InstanceError } from "../errors.ts";
@@ -22,7 +23,8 @@ export async function rouseWorkers(access: TagAccess): Promise<void> {
   const stored = await reader.last(streamOf.tags(u), subject);
   if (stored === null) return;
   try {
-    await publish(session.nc, { subject, data: stored.data }, expectLast(subject, stored.seq));
+    const message = { subject, data: stored.data, ...recordExpiry(manifest) };
+    await publish(session.nc, message, expectLast(subject, stored.seq));
   } catch (error) {
     // Somebody else has just done it.
     if (!isTaken(error)) throw error;

@@ -5,6 +5,7 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
+import { expiryOf } from "../broker/expiry.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
 import { isTaken, publish } from "../broker/publish.ts";
@@ -51,7 +52,7 @@ async function place(access: TagAccess, index: number, generation: number, data:
     if (await clearOutcomes(access, index, generation)) return;
     if (before !== null) await manager.streams.purge(streamOf.calls(u), { filter: subject, seq: before.seq + 1 });
     try {
-      await publish(session.nc, { subject, data });
+      await publish(session.nc, { subject, data, ...expiryOf(manifest) });
       return;
     } catch (error) {
       if (!isTaken(error)) throw error;
@@ -93,10 +94,11 @@ export async function sendAgain(access: TagAccess, stored: { first: number; seq:
   const { first, seq, message } = stored;
   const manager = await purgeManager(nc);
   const subject = subjectOf.call(u, manifest.tag, first);
-  const parked = await publish(nc, { subject: subjectOf.nextCall(u, manifest.tag, first), data: message });
+  const again = { data: message, ...expiryOf(manifest) };
+  const parked = await publish(nc, { subject: subjectOf.nextCall(u, manifest.tag, first), ...again });
   const { purged } = await manager.streams.purge(streamOf.calls(u), { filter: subject, seq: seq + 1 });
   try {
-    if (purged > 0) await publish(nc, { subject, data: message });
+    if (purged > 0) await publish(nc, { subject, ...again });
   } catch (error) {
     if (!isTaken(error)) throw error;
   }

@@ -5,6 +5,7 @@
  * A cut-off retry loses nothing: the new messages lie beside the old ones before the record is stored, and whoever pulls
  * or retries next puts them in their places.
  */
+import { expiryOf, recordExpiry } from "../broker/expiry.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { subjectOf } from "../broker/names.ts";
 import { expectNone, isTaken, publish } from "../broker/publish.ts";
@@ -30,7 +31,8 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
   const { session, u, tagKey, manifest, closing } = access;
   const { nc, identity } = session;
   const { rootKey, user, tag } = manifest;
-  const context: TagContext = { rootKey, user, tag, tagKey, u };
+  const expiry = expiryOf(manifest);
+  const context: TagContext = { rootKey, user, tag, tagKey, u, ...expiry };
   const control = await readOwnControl(access);
   await placeParked(access, control);
   const calls = new StoredCalls(access);
@@ -43,7 +45,7 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
     for (const index of indices.slice(from, from + PAGE_MESSAGES)) {
       const call = await calls.find(index);
       if (call.count > 1 && call.first === index) {
-        const kept = { subject: subjectOf.keptChunk(u, tag, index), data: call.message };
+        const kept = { subject: subjectOf.keptChunk(u, tag, index), data: call.message, ...expiry };
         await lanes.run(() => publish(nc, kept));
       }
       const list = (await openArguments(access, call))[index - call.first];
@@ -54,7 +56,7 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
       bodies.push(body);
     }
     for (const { first, message } of signPage(context, page++, bodies, identity.signer).messages)
-      await lanes.run(() => publish(nc, { subject: subjectOf.nextCall(u, tag, first), data: message }));
+      await lanes.run(() => publish(nc, { subject: subjectOf.nextCall(u, tag, first), data: message, ...expiry }));
   }
   await lanes.done();
   const record: RetryRecord = {
@@ -70,7 +72,8 @@ async function retrySome(access: TagAccess, indices: readonly number[]): Promise
   };
   const subject = subjectOf.retry(u, tag, record.number);
   try {
-    await publish(nc, { subject, data: signRecord(retryRecord, record, identity.signer) }, expectNone(subject));
+    const data = signRecord(retryRecord, record, identity.signer);
+    await publish(nc, { subject, data, ...recordExpiry(manifest) }, expectNone(subject));
   } catch (error) {
     if (!isTaken(error)) throw error;
     throw new InstanceError(`calls of ${tag} were retried by somebody else at the same time; try again`);

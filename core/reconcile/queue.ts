@@ -70,7 +70,8 @@ export async function ensureQueue(
   for await (const { first, count, seq, kept } of new StoredCalls(access).all()) {
     if (!kept && Array.from({ length: count }, (_, i) => first + i).every(hasEnded)) from = seq + 1;
   }
-  await createQueue(session.nc, u, manifest.tag, options.concurrency, from);
+  const retentionMs = manifest.notAfterMs - manifest.createdMs;
+  await createQueue(session.nc, u, manifest.tag, options.concurrency, { retentionMs, from });
   // Whoever deletes a tag says so before its queue goes: a queue made in that moment goes as well.
   if ((await readLiving(access)) === undefined) {
     await manager.consumers.delete(stream, consumerOf(manifest.tag));

@@ -1,5 +1,6 @@
 /** From recorded calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
 import { createHash } from "node:crypto";
+import type { Expiring } from "../broker/expiry.ts";
 import { argumentsId, streamOf, subjectOf } from "../broker/names.ts";
 import type { Message } from "../broker/publish.ts";
 import { packArguments } from "../trust/arguments.ts";
@@ -13,7 +14,7 @@ export const INLINE_ARGUMENT_BYTES = 256 * 1024;
 /** Plaintext bytes of one part. */
 export const PART_BYTES = 512 * 1024;
 
-export interface TagContext extends CallContext {
+export interface TagContext extends CallContext, Expiring {
   tagKey: Uint8Array;
   /** First 16 characters of the user's nkey. */
   u: string;
@@ -31,6 +32,10 @@ export interface Page {
   calls: { first: number; count: number; hash: Uint8Array }[];
 }
 
+function expiring({ expiresMs }: TagContext): Expiring {
+  return expiresMs === undefined ? {} : { expiresMs };
+}
+
 /** Seals a plaintext in parts of half a megabyte, for the object store. */
 function sealParts(tag: TagContext, first: number, count: number, generation: number, plaintext: Uint8Array): Part[] {
   const parts = Math.ceil(plaintext.length / PART_BYTES);
@@ -40,6 +45,7 @@ function sealParts(tag: TagContext, first: number, count: number, generation: nu
       stream: streamOf.arguments(tag.u),
       subject: subjectOf.argumentPart(tag.u, tag.tag, argumentsId(first, generation)),
       data: seal(tag.tagKey, context, plaintext.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)),
+      ...expiring(tag),
     };
   });
 }
@@ -87,6 +93,7 @@ export async function* signedPages(
       messages: signed.messages.map(({ first, message }) => ({
         subject: subjectOf.call(tag.u, tag.tag, first),
         data: message,
+        ...expiring(tag),
       })),
       calls: signed.messages.map(({ first, hash }, i) => ({ first, count: bodies[i]!.count, hash })),
     };

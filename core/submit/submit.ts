@@ -1,12 +1,12 @@
 /** Sending a tag: code, manifest, calls in signed pages, closing record. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { Archive } from "../archive/index.ts";
+import { expiryOf, manifestExpiry, recordExpiry } from "../broker/expiry.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { HUB_STREAMS, IMPORTED_API, shortUser, subjectOf } from "../broker/names.ts";
 import { BATCH_MESSAGES, type Message, publish, publishBatch } from "../broker/publish.ts";
 import { createQueue } from "../broker/queue.ts";
 import { StreamReader } from "../broker/read.ts";
-import { RETENTION_MS } from "../broker/streams.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { checkInstance } from "../instance/protocol.ts";
 import type { Session } from "../instance/session.ts";
@@ -148,23 +148,27 @@ export async function submitTag(
   const name = `${options.label}_${randomUUID()}`;
   const u = shortUser(user);
   const owner = { rootKey: link.rootKey, user, tag: name };
-  const tag: TagContext = { ...owner, tagKey: Uint8Array.from(randomBytes(KEY_BYTES)), u };
+  const createdMs = Date.now();
+  const lifetime = { createdMs, notAfterMs: createdMs + options.retentionMs };
+  const tag: TagContext = { ...owner, tagKey: Uint8Array.from(randomBytes(KEY_BYTES)), u, ...expiryOf(lifetime) };
   const datacenters = await chooseDatacenters(session, options.datacenters);
   const code = sealCode(identity.codeSecret, owner, task.code);
-  await Promise.all([storeCode(nc, user, code), createQueue(nc, u, name, options.concurrency)]);
-  const { label: _, quiet: __, instance: ___, datacenters: ____, ...workerOptions } = options;
-  const createdMs = Date.now();
+  await Promise.all([
+    storeCode(nc, user, code, lifetime.notAfterMs),
+    createQueue(nc, u, name, options.concurrency, { retentionMs: options.retentionMs }),
+  ]);
+  const { label: _, quiet: __, instance: ___, datacenters: ____, retentionMs: _____, ...workerOptions } = options;
   const readers = [identity.agreement.publicKey, ...datacenters.map((datacenter) => datacenter.encryptionKey)];
   const manifest = {
     ...owner,
-    createdMs,
-    notAfterMs: createdMs + RETENTION_MS,
+    ...lifetime,
     datacenters: datacenters.map((datacenter) => datacenter.name),
     keys: readers.map((key) => wrapKey(tag.tagKey, key, owner)),
     code: code.reference,
     options: sealOptions(tag.tagKey, owner, { ...workerOptions, taskName: task.name, codeKey: code.key }),
   };
-  await publish(nc, { subject: subjectOf.manifest(u, name), data: signRecord(manifestRecord, manifest, signer) });
+  const manifestMessage = { subject: subjectOf.manifest(u, name), data: signRecord(manifestRecord, manifest, signer) };
+  await publish(nc, { ...manifestMessage, ...manifestExpiry(lifetime) });
   const archive = Archive.createTemporary();
   try {
     archive.setMeta("tag", name);
@@ -172,9 +176,11 @@ export async function submitTag(
     archive.setMeta("user", user);
     archive.setMeta("task", task.name);
     archive.setMeta("createdMs", createdMs);
+    archive.setMeta("expiresMs", lifetime.notAfterMs);
     archive.setMeta("calls", calls.length);
     const closing = { ...owner, ...(await sendCalls(session, tag, calls, options, archive)) };
-    await publish(nc, { subject: subjectOf.close(u, name), data: signRecord(closingRecord, closing, signer) });
+    const closingMessage = { subject: subjectOf.close(u, name), data: signRecord(closingRecord, closing, signer) };
+    await publish(nc, { ...closingMessage, ...recordExpiry(lifetime) });
     return archive;
   } catch (error) {
     archive.close();

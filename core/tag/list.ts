@@ -1,6 +1,8 @@
 /** The tags that the broker holds for a submitter. */
+import { RETENTION_MS } from "../broker/expiry.ts";
 import { parseTagSubject, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
+import { sweepExpired } from "../control/sweep.ts";
 import { InstanceError, UsageError, VersionError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import { closingRecord, manifestRecord } from "../trust/manifest.ts";
@@ -11,6 +13,8 @@ export interface ListedTag {
   tag: string;
   /** Milliseconds since 1970. */
   createdMs: number;
+  /** From then on nothing of it runs and nothing is kept; the name is remembered for a week. Milliseconds since 1970. */
+  expiresMs: number;
   datacenters: string[];
   /** Number of calls; undefined where the submit did not end. */
   calls: number | undefined;
@@ -28,7 +32,7 @@ function unlessOther<T>(read: () => T): T | number {
   }
 }
 
-/** All tags, the oldest first. */
+/** All tags, the oldest first. What is left of those that have expired is removed in passing. */
 export async function listTags(session: Session): Promise<ListedTag[]> {
   const { identity } = session;
   const u = shortUser(identity.user);
@@ -39,10 +43,12 @@ export async function listTags(session: Session): Promise<ListedTag[]> {
     const { tag: name } = parseTagSubject(stored.subject);
     const manifest = unlessOther(() => openSigned(manifestRecord, stored.data, signingKey, "you"));
     if (typeof manifest === "number") {
-      tags.set(name, { tag: name, createdMs: stored.timeMs, datacenters: [], calls: undefined, protocol: manifest });
+      const { timeMs: createdMs } = stored;
+      const unknown = { expiresMs: createdMs + RETENTION_MS, datacenters: [], calls: undefined };
+      tags.set(name, { tag: name, createdMs, ...unknown, protocol: manifest });
     } else if (manifest.tag === name) {
-      const { tag, createdMs, datacenters } = manifest;
-      tags.set(name, { tag, createdMs, datacenters, calls: undefined, protocol: PROTOCOL });
+      const { tag, createdMs, notAfterMs: expiresMs, datacenters } = manifest;
+      tags.set(name, { tag, createdMs, expiresMs, datacenters, calls: undefined, protocol: PROTOCOL });
     }
   }
   for await (const stored of reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
@@ -51,6 +57,10 @@ export async function listTags(session: Session): Promise<ListedTag[]> {
     const listed = tags.get(closing.tag);
     if (listed !== undefined && closing.tag === parseTagSubject(stored.subject).tag) listed.calls = closing.calls;
   }
+  await sweepExpired(
+    session,
+    [...tags.values()].filter(({ protocol }) => protocol === PROTOCOL),
+  );
   return [...tags.values()].sort((a, b) => a.createdMs - b.createdMs);
 }
 

@@ -9,6 +9,7 @@ import { showProgress } from "../progress.ts";
 import { mayHaveLost, type Reconciled, reconcile } from "../reconcile/reconcile.ts";
 import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "./access.ts";
+import { expiredError, hasExpired, UntilExpired } from "./expiry.ts";
 import { fetchHashes } from "./hashes.ts";
 import { openAll, openOrRunAgain, type Pulling, type StoredOutcome } from "./open.ts";
 import { Waiting } from "./waiting.ts";
@@ -175,6 +176,13 @@ function checkOptions(options: PullOptions): void {
   }
 }
 
+/** Nothing more comes: that is no trouble where nothing was missing. */
+function openOfExpired({ manifest }: TagAccess, archive: Archive, { subset }: PullOptions): number {
+  const calls = archive.getMeta("calls") ?? 0;
+  if (openOf(archive, calls, subset === undefined ? undefined : checkSubset(subset, calls)) === 0) return 0;
+  throw expiredError(manifest);
+}
+
 /**
  * @param onFiled hears each time outcomes were filed
  * @returns how many calls (of the subset, where one is given) are still open
@@ -187,6 +195,7 @@ export async function pull(
 ): Promise<number> {
   checkOptions(options);
   const { closing, manifest } = access;
+  if (hasExpired(manifest)) return openOfExpired(access, archive, options);
   if (closing === undefined) {
     throw new InstanceError(
       `${manifest.tag} was not submitted to its end: it has no closing record, so its calls do not run`,
@@ -210,11 +219,15 @@ export async function pull(
     progress.update(total - left);
     onFiled();
   };
+  using until = new UntilExpired(manifest, options.signal);
+  const limited = { ...options, signal: until.signal };
   try {
-    await pullAndReconcile(pulling, calls, wanted, options, filed);
+    await pullAndReconcile(pulling, calls, wanted, limited, filed);
   } finally {
     waiting?.stop();
     progress.stop();
   }
-  return openOf(archive, calls, wanted);
+  const left = openOf(archive, calls, wanted);
+  if (left > 0) until.check();
+  return left;
 }

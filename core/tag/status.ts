@@ -8,6 +8,7 @@ import { checkKnown } from "../options.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { isOpen, reconcile } from "../reconcile/reconcile.ts";
 import { openTag, type TagAccess } from "./access.ts";
+import { hasExpired } from "./expiry.ts";
 
 export interface StatusOptions {
   /** Look twice, so many milliseconds apart, for the rate and the time left. Default 0: once, without them. */
@@ -21,8 +22,10 @@ export interface TagStatus {
   task: string;
   /** Milliseconds since 1970. */
   createdMs: number;
-  /** From then on the broker forgets the tag and no worker starts a call of it. Milliseconds since 1970. */
+  /** From then on no worker starts a call of it, and the broker keeps nothing of it. Milliseconds since 1970. */
   expiresMs: number;
+  /** Whether it has come to that: the counts then are 0, whatever they were. */
+  expired: boolean;
   datacenters: string[];
   /** False where the submit did not end; its calls do not run then. */
   closed: boolean;
@@ -73,6 +76,7 @@ export async function statusOf(access: TagAccess): Promise<TagStatus> {
     task: options.taskName,
     createdMs: manifest.createdMs,
     expiresMs: manifest.notAfterMs,
+    expired: hasExpired(manifest),
     datacenters: manifest.datacenters,
     closed: closing !== undefined,
     paused: queue?.paused === true,

@@ -19,6 +19,7 @@ import { checkWait, type Waited, type WaitOptions, waitFor } from "../watch/wait
 import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
 import { TagCall } from "./call.ts";
+import { openLiveTag } from "./expiry.ts";
 import { findTag } from "./list.ts";
 import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
@@ -79,7 +80,7 @@ export class Tag<R = unknown> {
    */
   static fromQueue<R = unknown>(name: string, options: { instance?: string } = {}): Promise<Tag<R>> {
     return withSession(options.instance, async (session) => {
-      const access = await openTag(session, await findTag(session, name));
+      const access = await openLiveTag(session, await findTag(session, name));
       if (access.closing === undefined) {
         throw new InstanceError(`${access.manifest.tag} was not submitted to its end: it has no closing record`);
       }
@@ -89,9 +90,16 @@ export class Tag<R = unknown> {
       archive.setMeta("user", session.identity.user);
       archive.setMeta("task", access.options.taskName);
       archive.setMeta("createdMs", access.manifest.createdMs);
+      archive.setMeta("expiresMs", access.manifest.notAfterMs);
       archive.setMeta("calls", access.closing.calls);
       return new Tag<R>(archive);
     });
+  }
+
+  /** From then on no call is started and the broker keeps nothing of it; undefined in an archive of an older version. */
+  get expires(): Date | undefined {
+    const expiresMs = this.#archive.getMeta("expiresMs");
+    return expiresMs === undefined ? undefined : new Date(expiresMs);
   }
 
   /** Number of calls with a result here. */
@@ -199,17 +207,19 @@ export class Tag<R = unknown> {
   /** What calls printed, in the order in which it was stored; with `follow` until they have ended. */
   logs(options: LogsOptions = {}): AsyncGenerator<LogPiece> {
     if (options.index !== undefined) this.#checkIndex(options.index);
-    return leased(this.#instance, async (session) => logsOf(await openTag(session, this.name), this.#archive, options));
+    return leased(this.#instance, async (session) =>
+      logsOf(await openLiveTag(session, this.name), this.#archive, options),
+    );
   }
 
   /** Starts no more calls until {@link resume}; those that run go on to their end. */
   pause(): Promise<void> {
-    return withSession(this.#instance, async (session) => pauseTag(await openTag(session, this.name)));
+    return withSession(this.#instance, async (session) => pauseTag(await openLiveTag(session, this.name)));
   }
 
   /** Goes on after {@link pause}. */
   resume(): Promise<void> {
-    return withSession(this.#instance, async (session) => resumeTag(await openTag(session, this.name)));
+    return withSession(this.#instance, async (session) => resumeTag(await openLiveTag(session, this.name)));
   }
 
   /**
@@ -219,7 +229,9 @@ export class Tag<R = unknown> {
    */
   setConcurrency(concurrency: number | null): Promise<void> {
     const limit = checkConcurrency("concurrency", concurrency);
-    return withSession(this.#instance, async (session) => changeConcurrency(await openTag(session, this.name), limit));
+    return withSession(this.#instance, async (session) =>
+      changeConcurrency(await openLiveTag(session, this.name), limit),
+    );
   }
 
   /**
@@ -232,7 +244,7 @@ export class Tag<R = unknown> {
     const calls =
       options.calls === undefined ? [{ first: 0, last: this.length - 1 }] : parseCalls(options.calls, this.length);
     return withSession(this.#instance, async (session) =>
-      cancelCalls(await openTag(session, this.name), calls, reason),
+      cancelCalls(await openLiveTag(session, this.name), calls, reason),
     );
   }
 
@@ -245,7 +257,7 @@ export class Tag<R = unknown> {
     const isWanted = chooseRetried(options, this.length);
     await this.#pull({ quiet: true });
     return withSession(this.#instance, async (session) => {
-      const access = await openTag(session, this.name);
+      const access = await openLiveTag(session, this.name);
       const indices = Array.from(this.#archive.errors().filter(isWanted), ({ index }) => index);
       if (indices.length === 0) return 0;
       await retryCalls(access, indices);
@@ -269,7 +281,7 @@ export class Tag<R = unknown> {
   log(index: number): Promise<LogText[]> {
     return withSession(this.#instance, async (session) => {
       const pieces: LogText[] = [];
-      for await (const piece of readLog(await openTag(session, this.name), index)) pieces.push(piece);
+      for await (const piece of readLog(await openLiveTag(session, this.name), index)) pieces.push(piece);
       return pieces;
     });
   }

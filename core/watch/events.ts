@@ -8,6 +8,7 @@ import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import { mayHaveLost, reconcile } from "../reconcile/reconcile.ts";
 import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "../tag/access.ts";
+import { UntilExpired } from "../tag/expiry.ts";
 import { fetchHashes } from "../tag/hashes.ts";
 import { openHead } from "../tag/outcome.ts";
 
@@ -59,6 +60,8 @@ export async function* outcomeEvents(
   signal?: AbortSignal,
 ): AsyncGenerator<TagEvent> {
   const { closing, manifest, u, session } = access;
+  using until = new UntilExpired(manifest, signal);
+  until.check();
   if (closing === undefined) {
     throw new InstanceError(`${manifest.tag} was not submitted to its end: its calls do not run, so nothing happens`);
   }
@@ -77,7 +80,7 @@ export async function* outcomeEvents(
     control = await syncRetries(access, archive);
     return sentAgain > 0 || gone > 0 || queueMade;
   };
-  const watch = watchLost(mend, () => left === 0, signal);
+  const watch = watchLost(mend, () => left === 0, until.signal);
   try {
     for await (const batch of follow(session.nc, stream, subject, 1, {
       forever: true,
@@ -98,4 +101,5 @@ export async function* outcomeEvents(
   } finally {
     await watch.end();
   }
+  if (left > 0) until.check();
 }

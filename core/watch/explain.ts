@@ -51,6 +51,14 @@ interface Queue {
 /** What keeps any call of the tag from ever starting, whatever the workers do; the first that holds says all. */
 function ended(status: TagStatus): Reason | undefined {
   const { tag, calls, succeeded, failed } = status;
+  if (status.expired) {
+    const since = new Date(status.expiresMs).toISOString();
+    return {
+      code: "expired",
+      message: `it expired on ${since}: no worker starts a call of it, and the broker keeps nothing of it`,
+      advice: "submit again",
+    };
+  }
   if (!status.closed) {
     return {
       code: "not-closed",
@@ -62,14 +70,6 @@ function ended(status: TagStatus): Reason | undefined {
     const all = failed === 0 ? "all succeeded" : `${succeeded} succeeded, ${failed} ended otherwise`;
     const advice = failed === 0 ? `humq pull ${tag}` : `humq pull ${tag}, humq errors ${tag}`;
     return { code: "finished", message: `all ${plural(calls, "call")} have ended: ${all}`, advice };
-  }
-  if (status.expiresMs <= Date.now()) {
-    const since = new Date(status.expiresMs).toISOString();
-    return {
-      code: "expired",
-      message: `it expired on ${since}: no worker starts a call of it`,
-      advice: "submit again",
-    };
   }
   return undefined;
 }

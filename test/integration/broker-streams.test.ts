@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CODE_RETENTION_MS, RETENTION_MS } from "../../core/broker/expiry.ts";
 import { countStored, follow } from "../../core/broker/follow.ts";
 import { IMPORTED_API, indexOf, streamOf, subjectOf } from "../../core/broker/names.ts";
 import {
@@ -299,15 +300,21 @@ describe("reading", () => {
     const owner = { rootKey: ada.session.link.rootKey, user: ada.grant.user };
     const code = Buffer.from(`export default () => 42; // ${randomUUID()} ${"x".repeat(1_200_000)}`);
     const sealed = sealCode(ada.session.identity.codeSecret, owner, code);
-    await storeCode(ada.nc, ada.grant.user, sealed);
+    const untilMs = Date.now() + RETENTION_MS;
+    await storeCode(ada.nc, ada.grant.user, sealed, untilMs);
     const subject = subjectOf.functionPart(u, sealed.reference.name);
     const reader = await StreamReader.open(worker, IMPORTED_API);
     const parts: Uint8Array[] = [];
     for await (const message of reader.all(streamOf.functions(u), subject)) parts.push(message.data);
     expect(parts.length).toBe(3);
     expect(Buffer.compare(openCode(sealed.key, owner, sealed.reference, parts), code)).toBe(0);
-    await storeCode(ada.nc, ada.grant.user, sealed);
+    await storeCode(ada.nc, ada.grant.user, sealed, untilMs);
     expect(await count(streamOf.functions(u), subject)).toBe(3);
+    // For a tag that outlives what is stored it is stored again, and takes the place of the one before.
+    const before = await reader.next(streamOf.functions(u), subject);
+    await storeCode(ada.nc, ada.grant.user, sealed, Date.now() + CODE_RETENTION_MS + 1000);
+    expect(await count(streamOf.functions(u), subject)).toBe(3);
+    expect((await reader.next(streamOf.functions(u), subject))!.seq).toBeGreaterThan(before!.seq);
   });
 });
 

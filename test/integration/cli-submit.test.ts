@@ -71,7 +71,12 @@ describe("submit", () => {
     const { code, stdout, stderr } = await run(["submit", "work.ts#add", "--args", "calls.jsonl", "--tag", "sums"]);
     expect(code).toBe(0);
     expect(stdout).toMatch(/^sums_[0-9a-f-]{36}\n$/);
-    expect(stderr).toBe(`loading prints\nSubmitted 4 calls of add. Next: humq pull ${stdout.trimEnd()} --wait\n`);
+    expect(stderr).toMatch(
+      new RegExp(
+        "^loading prints\\nSubmitted 4 calls of add, kept until \\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d:\\d\\dZ. " +
+          `Next: humq pull ${stdout.trimEnd()} --wait\n$`,
+      ),
+    );
     expect(await results(stdout.trimEnd())).toEqual([
       { index: 0, value: 12 },
       { index: 1, value: 4 },
@@ -92,6 +97,18 @@ describe("submit", () => {
     const lines = Array.from({ length: 10 }, (_, i) => `[${i}, 0]`).join("\n");
     const tag = await submit("work.ts#add", lines, options.split(" "));
     expect(await results(tag)).toEqual(Array.from({ length: 10 }, (_, index) => ({ index, value: 2 * index })));
+  });
+
+  test("says when the tag expires", async () => {
+    const before = Date.now();
+    const { json } = await home.json<{ tag: string; expiresMs: number }>(
+      ["submit", "work.ts#add", "--args", "-", "--retention", "2h"],
+      { cwd: project.path, input: "[1, 2]" },
+    );
+    expect(json.expiresMs).toBeGreaterThanOrEqual(before + 2 * 3_600_000);
+    expect(json.expiresMs).toBeLessThanOrEqual(Date.now() + 2 * 3_600_000);
+    const status = await home.json<{ expiresMs: number; expired: boolean }>(["status", json.tag]);
+    expect(status.json).toMatchObject({ expiresMs: json.expiresMs, expired: false });
   });
 
   test.each([

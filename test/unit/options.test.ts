@@ -15,12 +15,13 @@ const DEFAULTS = {
   attempts: 1,
   maxLosses: 5,
   concurrency: 0,
+  retentionMs: 30 * 24 * 3_600_000,
   quiet: false,
   instance: undefined,
 };
 const KNOWN_NAMES =
   "tag, chunkSize, datacenters, packages, cpus, timeLimit, timeRequest, memory, priority, attempts, maxLosses, " +
-  "concurrency, quiet, instance";
+  "concurrency, retention, quiet, instance";
 const KNOWN = `Known: ${KNOWN_NAMES}.`;
 
 function messageOf(action: () => unknown): string {
@@ -51,6 +52,7 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     attempts: 3,
     maxLosses: 2,
     concurrency: 16,
+    retention: "12h",
     quiet: true,
     instance: "work",
   };
@@ -67,6 +69,7 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     attempts: 3,
     maxLosses: 2,
     concurrency: 16,
+    retentionMs: 12 * 3_600_000,
     quiet: true,
     instance: "work",
   });
@@ -90,6 +93,8 @@ const tagMessage = (got: string) =>
   `UsageError: submit option tag: expected letters, digits, - and _ (at most 63, no - or _ in front), got ${got}`;
 const listMessage = (name: string, got: string) =>
   `UsageError: submit option ${name}: expected a list of names such as ["a", "b"], got ${got}`;
+const keptMessage = (got: string) =>
+  `UsageError: submit option retention: from 1m to 30d, got ${got}; a plain number counts seconds, and the broker keeps nothing longer`;
 const durations = "seconds (90), a number with units (90s, 5m, 1h30m, 2d), or HH:MM:SS";
 
 test.each<[unknown, string]>([
@@ -119,6 +124,10 @@ test.each<[unknown, string]>([
     "UsageError: submit option datacenters: the list is empty, so nobody could run it; leave it out for all",
   ],
   [{ packages: [""] }, listMessage("packages", "[ '' ]")],
+  [{ retention: 30 }, keptMessage("30")],
+  [{ retention: "31d" }, keptMessage('"31d"')],
+  [{ retention: 0 }, keptMessage("0")],
+  [{ retention: "for ever" }, `UsageError: submit option retention: expected ${durations}, got "for ever"`],
   [{ timeLimit: "soon" }, `UsageError: submit option timeLimit: expected ${durations}, got "soon"`],
   [{ timeLimit: -1 }, `UsageError: submit option timeLimit: expected ${durations}, got -1`],
   [{ timeLimit: 0 }, "UsageError: submit option timeLimit: expected more than 0, got 0; leave it out for no limit"],

@@ -1,5 +1,6 @@
 /** What became of a call message before: attempts that failed, workers that handed it back, workers that vanished. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { expiryOf } from "../../core/broker/expiry.ts";
 import { deliveryName, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { expectNone, isTaken, publish } from "../../core/broker/publish.ts";
 import type { StreamReader } from "../../core/broker/read.ts";
@@ -74,11 +75,11 @@ export class History {
    * @throws BrokerError where the broker does not take it
    */
   async write(job: HistoryJob, { delivered, sequence }: Delivery, past: Past): Promise<void> {
-    const { u, tag, tagKey } = job.tag.runnable;
+    const { u, tag, tagKey, manifest } = job.tag.runnable;
     const subject = subjectOf.run(u, this.#datacenter, tag, job.first, deliveryName(sequence, delivered));
     const data = sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() });
     try {
-      await publish(this.#nc, { subject, data }, expectNone(subject));
+      await publish(this.#nc, { subject, data, ...expiryOf(manifest) }, expectNone(subject));
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
