@@ -37,7 +37,9 @@ function authenticator(login: Login): Authenticator {
 /** What a failed connection means in words. */
 function explain(servers: readonly string[], cause: unknown): HumqError {
   if (cause instanceof HumqError) return cause;
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const said = cause instanceof Error ? cause.message : String(cause);
+  // What nats.js says where the other side hangs up at once.
+  const message = said.includes("undefined error") ? "it closed the connection at once" : said;
   const where = servers.join(", ");
   if (/authorization|authentication|expired/i.test(message)) {
     return new BrokerError(`the broker at ${where} does not let this identity in: ${message}`, { cause });

@@ -1,7 +1,7 @@
 /** The faults of a storm, one after the other. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../world/random.ts";
-import type { Death } from "../world/recovery.ts";
+import type { Death, Outage } from "../world/recovery.ts";
 import type { World } from "../world/world.ts";
 
 /** How often each happens. */
@@ -25,7 +25,7 @@ export class Faults {
   readonly deaths: Death[] = [];
   readonly counts = new Map<Fault, number>();
   /** Outages of the broker or the network, in which nothing can recover. */
-  readonly outages: { fromMs: number; toMs: number }[] = [];
+  readonly outages: Outage[] = [];
   #thawing: Promise<void>[] = [];
 
   constructor(world: World, random: Random) {

@@ -42,7 +42,7 @@ async function storm(world: World, seed: number, durationMs: number): Promise<vo
   await Promise.all(together);
   process.stderr.write(`${clock()} the storm is over; everything is pulled afresh and checked\n`);
   const history = await trial.judge();
-  process.stdout.write(`${figuresOf(history, faults, clients)}\nThe checker has no objection.\n`);
+  process.stdout.write(`${figuresOf(history, faults, clients, users)}\nThe checker has no objection.\n`);
 }
 
 const { seed, durationMs } = readOptions();

@@ -1,6 +1,7 @@
 /** Users in a storm: they submit, pull, pause, cancel and retry, and some of their commands are killed. */
 import { setTimeout as delay } from "node:timers/promises";
 import type { Random } from "../world/random.ts";
+import type { Outage } from "../world/recovery.ts";
 import type { LoadOptions, PlannedLoad, Trial } from "../world/trial.ts";
 import type { Clients } from "./clients.ts";
 
@@ -27,6 +28,8 @@ export class Users {
   readonly #trial: Trial;
   readonly #clients: Clients;
   readonly #isOver: () => boolean;
+  /** Times in which a load was not to run. */
+  readonly pauses: Outage[] = [];
 
   /** @param isOver whether no more is to be begun */
   constructor(trial: Trial, clients: Clients, isOver: () => boolean) {
@@ -104,9 +107,11 @@ export class Users {
       await wait;
       if (done.aborted) return;
       if (what === "pause") {
+        const fromMs = Date.now();
         await this.#clients.insist(["pause", tag]);
         await delay(pausedMs);
         await this.#clients.insist(["resume", tag]);
+        this.pauses.push({ fromMs, toMs: Date.now(), load: load.load });
       } else if (what === "cancel") {
         for (let index = first; index <= last; index++) load.cancelled.add(index);
         await this.#clients.insist(["cancel", tag, `${first}-${last}`, "--reason", "storm"]);

@@ -12,32 +12,48 @@ export interface Death {
 export interface Outage {
   fromMs: number;
   toMs: number;
+  /** Of this load only. Default: of all. */
+  load?: string;
+}
+
+export interface Recovery {
+  death: Death;
+  /** The run that ended with its worker. */
+  victim: Run;
+  /** The next of the same call. */
+  next: Run;
+  tookMs: number;
 }
 
 /** After an outage leases begin anew, and everybody has to find back. */
 const AFTERMATH_MS = 15_000;
 
 /**
- * Of the calls that ran when their worker vanished: the longest time until one began again, in milliseconds.
- * @param outages deaths whose recovery met one are left out
+ * Calls that ran when their worker vanished, and began again: the slowest first. A call that did not was cancelled, or
+ * had crashed already; that every call has its outcome is the checker's affair.
+ * @param outages recoveries that met one are left out
  */
-export function slowestRecovery(
+export function recoveries(
   runs: readonly Run[],
   deaths: readonly Death[],
   outages: readonly Outage[] = [],
-): number {
+): Recovery[] {
   const ended = new Set(runs.filter(({ what }) => what === "ended").map(({ run }) => run));
-  const begun = runs.filter(({ what }) => what === "begun");
-  let slowestMs = 0;
-  for (const { worker, atMs } of deaths) {
-    for (const victim of begun) {
-      if (victim.worker !== worker || victim.atMs > atMs || ended.has(victim.run)) continue;
-      // None where it was cancelled, or had crashed; that every call has its outcome is the checker's affair.
-      const next = begun.find((run) => run.load === victim.load && run.index === victim.index && run.atMs > atMs);
+  const begun = Map.groupBy(
+    runs.filter(({ what }) => what === "begun"),
+    ({ load, index }) => `${load} ${index}`,
+  );
+  const found: Recovery[] = [];
+  for (const death of deaths) {
+    for (const [, calls] of begun) {
+      const victim = calls.findLast(({ atMs }) => atMs <= death.atMs);
+      if (victim === undefined || victim.worker !== death.worker || ended.has(victim.run)) continue;
+      const next = calls.find(({ atMs }) => atMs > death.atMs);
       if (next === undefined) continue;
-      if (outages.some(({ fromMs, toMs }) => fromMs < next.atMs && toMs + AFTERMATH_MS > atMs)) continue;
-      slowestMs = Math.max(slowestMs, next.atMs - atMs);
+      const met = ({ fromMs, toMs, load }: Outage) =>
+        fromMs < next.atMs && toMs + AFTERMATH_MS > death.atMs && (load ?? victim.load) === victim.load;
+      if (!outages.some(met)) found.push({ death, victim, next, tookMs: next.atMs - death.atMs });
     }
   }
-  return slowestMs;
+  return found.sort((a, b) => b.tookMs - a.tookMs);
 }

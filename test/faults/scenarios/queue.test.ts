@@ -1,0 +1,16 @@
+/** A broker that forgets or forges: calls acknowledged that nobody ran, a queue that is gone. */
+import { setTimeout as delay } from "node:timers/promises";
+import { expect } from "vitest";
+import { deleteQueue, forgeAcks } from "../world/forge.ts";
+import { scenario } from "./trial.ts";
+
+scenario("calls are acknowledged that nobody ran, and the queue is deleted", async (trial, world) => {
+  const load = await trial.submit({ calls: 300, mostMs: 20 });
+  expect(await forgeAcks(world.instance, load.tag, 40)).toBe(40);
+  await world.startWorker();
+  await trial.beginsToRun(load);
+  const pulled = trial.pull(load);
+  await delay(trial.random.whole(0, 1_500));
+  await deleteQueue(world.instance, load.tag);
+  await pulled;
+});
