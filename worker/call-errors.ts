@@ -22,13 +22,21 @@ export class CallKilled extends HumqError {
 }
 
 export class CallLost extends HumqError {
-  constructor(losses: number) {
+  /** @param killed what ended its process the last time, where its worker had not vanished */
+  constructor(losses: number, killed?: EndCause) {
+    const what = killed === undefined ? "its worker vanished" : "its process was killed, or its worker vanished,";
+    const last = killed === undefined ? "" : ` The last time ${killed.message}.`;
     super(
       "call-lost",
-      `its worker vanished ${losses} times while it had this call, so it is not run again. It may have taken too much ` +
+      `${what} ${losses} times while it had this call, so it is not run again.${last} It may have taken too much ` +
         "memory or otherwise harmed its machine; look at the machines, then run it again.",
     );
   }
+}
+
+/** Whether somebody else than this worker ended the process: a machine out of memory, or whoever runs it. */
+export function isKilledFromOutside({ kind, signal }: EndCause): boolean {
+  return kind === "signal" && signal === "SIGKILL";
 }
 
 /** Whether the call went over a limit that its submitter set. */

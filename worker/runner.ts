@@ -6,10 +6,10 @@ import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
 import type { ErrorState } from "../core/outcome.ts";
 import { leafHash } from "../core/trust/merkle.ts";
 import type { ActiveTag } from "./active.ts";
-import { CallLost, CallRefused, crashError, isOverLimit } from "./call-errors.ts";
+import { CallLost, CallRefused, crashError, isKilledFromOutside, isOverLimit } from "./call-errors.ts";
 import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
-import type { JobEnd, Outcome, TagSetup } from "./executor/job.ts";
+import type { EndCause, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
@@ -269,9 +269,20 @@ export class Runner {
       this.#rest(job);
       return false;
     }
+    if (isKilledFromOutside(cause)) return this.#lose(job, index, cause);
     const again = !killed && this.#mayTryAgain(job);
     job.remaining.ended(index, again);
     if (!again) void this.#store.error(job, index, crashError(cause), killed ? "killed" : "failed", cause);
+    return true;
+  }
+
+  /** As if the worker had vanished with it: it is no fault of the call's, as far as anybody knows. */
+  #lose(job: CallJob, index: number, cause: EndCause): boolean {
+    job.losses++;
+    if (job.losses < MAX_LOSSES) return false;
+    job.attempt = (job.attempt ?? 1) - 1;
+    job.remaining.ended(index, false);
+    void this.#store.error(job, index, new CallLost(job.losses, cause), "lost", cause);
     return true;
   }
 

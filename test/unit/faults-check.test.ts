@@ -123,11 +123,6 @@ const CASES: [what: string, spoil: (history: Broken) => void, objection: RegExp]
     /call 0 of load-1: ended failed: no luck/,
   ],
   [
-    "a call fails as if its executor was killed",
-    (h) => Object.assign(outcome(h, 0), { state: "failed", message: "the process was ended by signal SIGKILL" }),
-    /failed, and nobody killed an executor/,
-  ],
-  [
     "a call is cancelled by nobody",
     (h) => Object.assign(outcome(h, 0), { state: "cancelled" }),
     /was cancelled, and nobody asked for it/,
@@ -136,7 +131,7 @@ const CASES: [what: string, spoil: (history: Broken) => void, objection: RegExp]
   [
     "losses without a fault",
     (h) => Object.assign(outcome(h, 0), { losses: 1 }),
-    /had 1 losses, and workers were disturbed 0 times/,
+    /had 1 losses, and workers and executors were disturbed 0 times/,
   ],
   [
     "more attempts than allowed",

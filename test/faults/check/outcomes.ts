@@ -22,9 +22,6 @@ const ENDINGS: Record<Behaviour, { state: string; says: RegExp }> = {
   spin: { state: "killed", says: /time limit/ },
 };
 
-/** An executor that was killed ends its call as if the call had done it. */
-const EXECUTOR_KILLED = /SIGKILL|SIGTERM|code (?:137|143)/;
-
 interface Result {
   index: number;
   value: number;
@@ -44,7 +41,7 @@ function begunBy(history: History, load: string): Map<string, number> {
 }
 
 /** What is wrong with an outcome's value or message. */
-function untrue(history: History, load: Load, outcome: FoundOutcome, begun: Map<string, number>): string | undefined {
+function untrue(load: Load, outcome: FoundOutcome, begun: Map<string, number>): string | undefined {
   const { index, state, message = "", losses } = outcome;
   const call = load.calls[index]!;
   const usual = ENDINGS[call.behaviour];
@@ -61,9 +58,6 @@ function untrue(history: History, load: Load, outcome: FoundOutcome, begun: Map<
     return run === undefined || begun.get(run) === index ? undefined : `failed in run ${run}, which nobody witnessed`;
   }
   if (state === "cancelled") return load.cancelled.has(index) ? undefined : "was cancelled, and nobody asked for it";
-  if (state === "failed" && EXECUTOR_KILLED.test(message)) {
-    return history.injected.executors > 0 ? undefined : `failed, and nobody killed an executor: ${message}`;
-  }
   if (state === "lost") return losses >= MOST_LOSSES ? undefined : `is lost after ${losses} losses`;
   return `ended ${state}: ${message || "no message"}`;
 }
@@ -76,16 +70,15 @@ function* checkOne(
   runs: ReadonlyMap<number, number>,
 ): Generator<string> {
   const { index, generation, attempts, losses } = outcome;
-  const wrong = untrue(history, load, outcome, begun);
+  const wrong = untrue(load, outcome, begun);
   if (wrong !== undefined) yield wrong;
   const retried = load.retried.get(index) ?? 0;
   if (generation > retried) yield `is of generation ${generation}, and was retried ${retried} times`;
   if (attempts > load.attempts) yield `had ${attempts} attempts, ${load.attempts} were allowed`;
   const begunRuns = runs.get(index) ?? 0;
   if (attempts > begunRuns) yield `had ${attempts} attempts, and began ${begunRuns} times`;
-  if (losses > history.injected.workers) {
-    yield `had ${losses} losses, and workers were disturbed ${history.injected.workers} times`;
-  }
+  const disturbed = history.injected.workers + history.injected.executors;
+  if (losses > disturbed) yield `had ${losses} losses, and workers and executors were disturbed ${disturbed} times`;
 }
 
 /** @returns what is wrong with an archive of a load */

@@ -1,10 +1,10 @@
 /** Runs, as the calls told of them: only of what was submitted, and not more than the faults explain. */
 import type { History, Load, Run } from "./history.ts";
 
-/** Runs of a call that can be explained: its attempts in each generation, and one more for each worker that vanished. */
+/** Runs of a call that can be explained: its attempts in each generation, and one more for each fault. */
 function mostRuns(history: History, load: Load, index: number): number {
   const generations = 1 + (load.retried.get(index) ?? 0);
-  return load.attempts * generations + history.injected.workers;
+  return load.attempts * generations + history.injected.workers + history.injected.executors;
 }
 
 function begunOf(history: History): Map<string, Run[]> {
