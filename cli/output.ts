@@ -16,6 +16,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   closed = true;
 });
 
+// What is said beside the data is lost where nobody reads it (a log's pipe, a terminal that is gone); the work goes on.
+process.stderr.on("error", () => undefined);
+
 /**
  * Writes data; resolves when more may come.
  * @throws OutputClosed when nobody reads any more

@@ -11,6 +11,7 @@ import { SealKind, seal } from "../core/trust/seal.ts";
 import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
 import { CallFailed } from "./call-errors.ts";
+import type { Cuts } from "./cuts.ts";
 import type { EndCause, Job, Outcome } from "./executor/job.ts";
 import type { Log } from "./log.ts";
 import { OutcomeWriter } from "./outcomes.ts";
@@ -35,6 +36,7 @@ export interface StoreOptions {
   datacenter: string;
   worker: string;
   log: Log;
+  cuts: Cuts;
 }
 
 export class OutcomeStore {
@@ -48,8 +50,8 @@ export class OutcomeStore {
   #writer(u: string): OutcomeWriter {
     let writer = this.#writers.get(u);
     if (writer === undefined) {
-      const { nc, datacenter, log } = this.#options;
-      writer = new OutcomeWriter(nc, u, datacenter, log);
+      const { nc, datacenter, log, cuts } = this.#options;
+      writer = new OutcomeWriter(nc, u, datacenter, log, cuts);
       this.#writers.set(u, writer);
     }
     return writer;
@@ -101,7 +103,7 @@ export class OutcomeStore {
 
   /** A part of a large result. Resolves when the next may come. */
   async part(job: StoredJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
-    const { nc, datacenter } = this.#options;
+    const { nc, datacenter, cuts } = this.#options;
     const { u, tag, manifest } = job.tag.runnable;
     let spill = job.spills.get(index);
     if (part === 0 || spill === undefined) {
@@ -111,7 +113,7 @@ export class OutcomeStore {
     }
     const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
     try {
-      await spill.lanes.run(() => publish(nc, { subject, data: sealed, ...expiryOf(manifest) }));
+      await spill.lanes.run(() => cuts.answer(publish(nc, { subject, data: sealed, ...expiryOf(manifest) })));
     } catch (error) {
       job.unsent = !(error instanceof ApiError);
       throw error;

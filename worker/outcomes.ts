@@ -3,6 +3,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import type { Expiring } from "../core/broker/expiry.ts";
 import { subjectOf } from "../core/broker/names.ts";
 import { expectNone, isTaken, type Message, publish, publishBatch } from "../core/broker/publish.ts";
+import { AnswerLost, type Cuts } from "./cuts.ts";
 import type { Log } from "./log.ts";
 
 /**
@@ -16,6 +17,8 @@ const BATCH_MOST = 1000;
 const BATCH_BYTES = 16 * 2 ** 20;
 const RETRY_LEAST_MS = 200;
 const RETRY_MOST_MS = 10_000;
+/** Of many outcomes that cannot be stored the log speaks this often. */
+const TELL_MS = 10_000;
 
 interface Waiting extends Message {
   /** What has to be empty for this outcome to be the first. */
@@ -29,15 +32,18 @@ export class OutcomeWriter {
   readonly #u: string;
   readonly #datacenter: string;
   readonly #log: Log;
+  readonly #cuts: Cuts;
+  #toldMs = Number.NEGATIVE_INFINITY;
   #waiting: Waiting[] = [];
   #writing = 0;
   #closed = false;
 
-  constructor(nc: NatsConnection, u: string, datacenter: string, log: Log) {
+  constructor(nc: NatsConnection, u: string, datacenter: string, log: Log, cuts: Cuts) {
     this.#nc = nc;
     this.#u = u;
     this.#datacenter = datacenter;
     this.#log = log;
+    this.#cuts = cuts;
   }
 
   /** Resolves when the call has an outcome: this one, or one that was stored before. */
@@ -82,7 +88,7 @@ export class OutcomeWriter {
 
   async #tryBatch(batch: readonly Waiting[]): Promise<boolean> {
     try {
-      await publishBatch(this.#nc, batch, (message) => expectNone((message as Waiting).slot));
+      await this.#cuts.answer(publishBatch(this.#nc, batch, (message) => expectNone((message as Waiting).slot)));
       for (const outcome of batch) outcome.stored();
       return true;
     } catch {
@@ -95,15 +101,24 @@ export class OutcomeWriter {
   async #writeOne(outcome: Waiting): Promise<void> {
     for (let waitMs = RETRY_LEAST_MS; !this.#closed; waitMs = Math.min(waitMs * 2, RETRY_MOST_MS)) {
       try {
-        await publish(this.#nc, outcome, expectNone(outcome.slot));
+        await this.#cuts.answer(publish(this.#nc, outcome, expectNone(outcome.slot)));
         break;
       } catch (error) {
+        // It may be stored already, by this attempt or an earlier one.
         if (isTaken(error)) break;
-        this.#log.warn(`could not store ${outcome.subject}, trying again: ${(error as Error).message}`);
-        await new Promise((resolve) => setTimeout(resolve, waitMs));
+        if (error instanceof AnswerLost) continue;
+        this.#tell(outcome, error as Error);
+        await this.#cuts.pause(waitMs);
       }
     }
     if (!this.#closed) outcome.stored();
+  }
+
+  #tell({ subject }: Waiting, { message }: Error): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#toldMs < TELL_MS) return;
+    this.#toldMs = nowMs;
+    this.#log.warn(`could not store ${subject}, trying again: ${message}`);
   }
 
   /** Gives up what is not stored; those calls are not acknowledged and run again elsewhere. */

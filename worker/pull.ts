@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { createInbox, type Msg, type NatsConnection, nanos, type Subscription } from "@nats-io/transport-node";
 import { consumerOf, IMPORTED_API, indexOf, isAckOf, parseAck, streamOf, subjectOf } from "../core/broker/names.ts";
+import { Acks } from "./acks.ts";
 import type { LeaseHolder } from "./lease/leases.ts";
 import { type QueueInfo, readQueue } from "./queue.ts";
 
@@ -34,12 +35,8 @@ const STALL_MS = 5_000;
  */
 const LIMITED_EXPIRES_MS = 20;
 
-function delivery(nc: NatsConnection, leases: LeaseHolder, message: Msg): Delivery {
+function delivery(nc: NatsConnection, acks: Acks, leases: LeaseHolder, message: Msg): Delivery {
   const reply = message.reply ?? "";
-  const send = (body: string) => {
-    // Where the broker shut this worker out, the message is delivered again by itself.
-    if (!nc.isClosed()) nc.publish(reply, body);
-  };
   let abandoned = false;
   leases.hold(reply);
   return {
@@ -48,12 +45,13 @@ function delivery(nc: NatsConnection, leases: LeaseHolder, message: Msg): Delive
     data: message.data,
     ack: () => {
       leases.drop(reply);
-      send("+ACK");
+      acks.ack(reply);
     },
     release: (delayMs) => {
       leases.drop(reply);
       const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
-      if (!abandoned) send(body);
+      // Where the broker shut this worker out, the message is delivered again by itself.
+      if (!abandoned && !nc.isClosed()) nc.publish(reply, body);
     },
     get held() {
       return leases.holds(reply);
@@ -87,6 +85,7 @@ interface Inbox {
 export class Puller {
   readonly #nc: NatsConnection;
   readonly #leases: LeaseHolder;
+  readonly #acks: Acks;
   readonly #inboxes = new Map<string, Inbox>();
   /** By user. */
   readonly #pending = new Map<string, Pending>();
@@ -94,6 +93,7 @@ export class Puller {
   constructor(nc: NatsConnection, leases: LeaseHolder) {
     this.#nc = nc;
     this.#leases = leases;
+    this.#acks = new Acks(nc);
   }
 
   /**
@@ -126,7 +126,7 @@ export class Puller {
     // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all.
     if (pending === undefined || !message.subject.startsWith(pending.prefix)) return;
     if (!isAckOf(message.reply ?? "", pending.u, pending.tag)) return;
-    pending.deliveries.push(delivery(this.#nc, this.#leases, message));
+    pending.deliveries.push(delivery(this.#nc, this.#acks, this.#leases, message));
     if (--pending.left === 0) pending.finish();
   }
 
@@ -163,7 +163,14 @@ export class Puller {
     return readQueue(this.#nc, u, tag);
   }
 
+  /** The connection is there again: what was under way is lost, what was said last is said once more. */
+  reconnected(): void {
+    this.#acks.again();
+    for (const pending of [...this.#pending.values()]) pending.finish();
+  }
+
   close(): void {
+    this.#acks.stop();
     for (const { subscription } of this.#inboxes.values()) subscription.unsubscribe();
     for (const pending of [...this.#pending.values()]) pending.finish();
   }

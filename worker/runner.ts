@@ -9,6 +9,7 @@ import type { ActiveTag } from "./active.ts";
 import { CallLost, CallRefused, crashError, isKilledFromOutside, isOverLimit } from "./call-errors.ts";
 import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
+import type { Cuts } from "./cuts.ts";
 import type { EndCause, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
@@ -28,6 +29,7 @@ export interface RunnerOptions {
   datacenter: string;
   worker: string;
   log: Log;
+  cuts: Cuts;
   /** Opens the tag's code and packages, once. */
   setupOf(tag: ActiveTag): Promise<TagSetup>;
   /** A message needs no executor any more; its outcomes may still have to be stored. */

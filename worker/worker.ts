@@ -13,6 +13,7 @@ import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
 import type { CallJob } from "./call-job.ts";
 import { CodeCache } from "./code.ts";
+import { Cuts } from "./cuts.ts";
 import { Discovery } from "./discovery.ts";
 import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
@@ -112,6 +113,7 @@ export class Worker {
   readonly #registry: Registry;
   readonly #setups = new Map<string, Promise<TagSetup>>();
   readonly #codes: CodeCache;
+  readonly #cuts = new Cuts();
   #discovery: Discovery | undefined;
   #resolveFinished: () => void = () => undefined;
   #rejectFinished: (reason: Error) => void = () => undefined;
@@ -130,7 +132,9 @@ export class Worker {
     const instance = findInstance(options.instance);
     const name = workerName();
     let worker: Worker | undefined;
-    const session = await logIn(instance, options.datacenter, () => worker?.sweep());
+    const session = await logIn(instance, options.datacenter, () => {
+      if (worker !== undefined) worker.#onReconnect();
+    });
     await checkInstanceOf(session).catch(async (error: unknown) => {
       await session.nc.close();
       throw error;
@@ -213,6 +217,7 @@ export class Worker {
       datacenter: this.datacenter,
       worker: this.name,
       log: this.#log,
+      cuts: this.#cuts,
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
       onEnded: (tag) => {
@@ -302,8 +307,10 @@ export class Worker {
     void this.stop();
   }
 
-  /** Looks for tags whose live hints may have been missed. */
-  sweep(): void {
+  /** What was on its way is lost: it is sent again at once, and hints that were missed are looked for. */
+  #onReconnect(): void {
+    this.#cuts.reconnected();
+    this.#puller.reconnected();
     void this.#discovery?.sweep();
   }
 
