@@ -82,6 +82,18 @@ const CASES: [what: string, spoil: (history: Broken) => void, objection: RegExp]
   ],
   ["nothing was pulled", (h) => h.archives.splice(0), /load-1: was submitted, and nobody has pulled it/],
   [
+    "two archives differ",
+    (h) =>
+      h.archives.push({
+        ...h.archives[0]!,
+        name: "other",
+        outcomes: h.archives[0]!.outcomes.map((one) =>
+          one.index === 4 ? { ...one, message: "time limit of 2s" } : one,
+        ),
+      }),
+    /call 4 of load-1: other and archive hold different outcomes/,
+  ],
+  [
     "an archive is of something else",
     (h) => h.archives.push({ ...h.archives[0]!, name: "other", tag: "other_1" }),
     /other: is of other_1, which nobody submitted/,

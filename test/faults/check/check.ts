@@ -1,6 +1,6 @@
 /** Judges a history: every submitted call has exactly one outcome, which is true; none is lost, none invented. */
 import type { History, Load } from "./history.ts";
-import { checkArchive } from "./outcomes.ts";
+import { checkAgreement, checkArchive } from "./outcomes.ts";
 import { checkRuns } from "./runs.ts";
 import { checkLooks, checkSlots } from "./slots.ts";
 
@@ -12,6 +12,7 @@ function* checkPulled(history: History, load: Load): Generator<string> {
   const archives = history.archives.filter(({ tag }) => tag === load.tag);
   if (archives.length === 0) yield `${load.load}: was submitted, and nobody has pulled it`;
   for (const archive of archives) yield* checkArchive(history, load, archive);
+  yield* checkAgreement(load, archives);
 }
 
 function* objections(history: History): Generator<string> {

@@ -99,3 +99,23 @@ export function* checkArchive(history: History, load: Load, archive: FoundArchiv
   }
   for (const index of load.calls.keys()) if (!seen.has(index)) yield `${of(index)}: has no outcome`;
 }
+
+function saysOf({ state, value, message }: FoundOutcome): string {
+  return JSON.stringify([state, value, message]);
+}
+
+/** @returns where archives of one tag differ: an outcome that was read once is everybody's */
+export function* checkAgreement(load: Load, archives: readonly FoundArchive[]): Generator<string> {
+  const known = new Map<string, { says: string; name: string }>();
+  for (const { name, outcomes } of archives) {
+    for (const outcome of outcomes) {
+      const key = `${outcome.index} ${outcome.generation}`;
+      const says = saysOf(outcome);
+      const other = known.get(key);
+      if (other === undefined) known.set(key, { says, name });
+      else if (other.says !== says) {
+        yield `call ${outcome.index} of ${load.load}: ${name} and ${other.name} hold different outcomes`;
+      }
+    }
+  }
+}

@@ -1,6 +1,5 @@
-/** A broker that is killed and started again, and a network that is away for a while. */
+/** A broker that is killed and started again. */
 import { setTimeout as delay } from "node:timers/promises";
-import { seconds } from "../world/long.ts";
 import { scenario } from "./trial.ts";
 
 scenario("kill -9 of the broker under load, and a restart on the same data", async (trial, world) => {
@@ -16,20 +15,3 @@ scenario("kill -9 of the broker under load, and a restart on the same data", asy
   }
   await pulled;
 });
-
-for (const outage of ["refuses", "silent"] as const) {
-  scenario(
-    `a network that is away for a while and ${outage === "silent" ? "says nothing" : outage}`,
-    async (trial, world) => {
-      for (let i = 0; i < 2; i++) await world.startWorker();
-      const load = await trial.submit({ calls: 400, mostMs: 100 });
-      const pulled = trial.pull(load);
-      await delay(trial.random.whole(1_000, 3_000));
-      await trial.look("before the cut");
-      world.cut(outage);
-      await delay(seconds(20, 120));
-      world.proxy.mend();
-      await pulled;
-    },
-  );
-}
