@@ -1,21 +1,23 @@
 /** What a storm came to, in figures. */
 import type { History } from "../check/history.ts";
 import { type Recovery, recoveries } from "../world/recovery.ts";
-import type { PlannedLoad } from "../world/trial.ts";
 import type { Clients } from "./clients.ts";
 import type { Faults } from "./faults.ts";
 import type { Users } from "./users.ts";
 
-/** The slowest recoveries, each in a line. */
-const SHOWN = 3;
+/** Of each death the call that was soonest; of these the last. */
+function slowestFirst(recovered: readonly Recovery[]): Recovery | undefined {
+  const soonest = Map.groupBy(recovered, ({ death }) => death.worker)
+    .values()
+    .map((each) => each.at(-1)!);
+  return [...soonest].sort((a, b) => b.tookMs - a.tookMs)[0];
+}
 
-function describe({ tookMs, victim, next, death }: Recovery, loads: History["loads"]): string {
-  const { load, index } = victim;
-  const submit = (loads.find((each) => each.load === load) as PlannedLoad).submit.slice(6).join(" ");
-  return (
-    `${(tookMs / 1000).toFixed(1)} s (call ${index} of ${load}, ${victim.worker} then ${next.worker}, ` +
-    `killed ${new Date(death.atMs).toISOString()}${submit && `, submitted with ${submit}`})`
-  );
+function shown(recovery: Recovery | undefined): string {
+  if (recovery === undefined) return "(none)";
+  const { tookMs, victim, next, death } = recovery;
+  const at = new Date(death.atMs).toISOString();
+  return `${(tookMs / 1000).toFixed(1)} s (call ${victim.index} of ${victim.load}, ${victim.worker} killed ${at}, then ${next.worker})`;
 }
 
 export function figuresOf(history: History, faults: Faults, clients: Clients, users: Users): string {
@@ -38,6 +40,7 @@ export function figuresOf(history: History, faults: Faults, clients: Clients, us
   const list = (counts: ReadonlyMap<string, number>) =>
     [...counts].map(([name, count]) => `${name} ${count}`).join(", ") || "none";
   const recovered = recoveries(runs, faults.deaths, [...faults.outages, ...users.pauses]);
+  const first = slowestFirst(recovered);
   return [
     `tags      ${submitted.length} (and ${loads.length - submitted.length} whose submit was cut off)`,
     `calls     ${submitted.reduce((sum, { calls }) => sum + calls.length, 0)}: ${list(states)}`,
@@ -46,7 +49,9 @@ export function figuresOf(history: History, faults: Faults, clients: Clients, us
     `losses    ${losses}`,
     `faults    ${list(faults.counts)}, clients killed ${clients.killed}`,
     `commands  repeated ${clients.repeated} times, since the broker was away`,
-    `recovery  of ${recovered.length} calls that ran when their worker was killed; the slowest began elsewhere after`,
-    ...recovered.slice(0, SHOWN).map((each) => `          ${describe(each, loads)}`),
+    `recovery  ${recovered.length} calls ran when their worker was killed. The first of each worker's began elsewhere after at most`,
+    `          ${shown(first)}`,
+    "          and the last, where tags that came before them in the queue let them, after",
+    `          ${shown(recovered[0])}`,
   ].join("\n");
 }
