@@ -34,6 +34,7 @@ export class Faults {
   }
 
   async #restock(): Promise<void> {
+    this.#world.checkWorkers();
     while (this.#world.workers.length < WORKERS) await this.#world.startWorker();
   }
 

@@ -14,12 +14,13 @@ function drawLoad(random: Random): LoadOptions {
   if (random.next() < 0.2) options.push("--chunk-size", String(random.whole(2, 20)));
   if (random.next() < 0.2) options.push("--concurrency", String(random.whole(1, 8)));
   if (random.next() < 0.3) options.push("--priority", String(random.whole(-5, 5)));
+  const large = random.next() < 0.2;
   return {
-    calls: random.whole(20, 400),
+    calls: random.whole(20, large ? 60 : 400),
     mix: MIX,
     mostMs: random.pick([0, 20, 100, 400])!,
     attempts: random.pick([1, 1, 3])!,
-    ...(random.next() < 0.2 && { bytes: random.pick([1_000, 50_000, 600_000])! }),
+    ...(large && { bytes: random.pick([1_000, 50_000, 600_000])! }),
     options,
   };
 }

@@ -167,6 +167,7 @@ export class Trial {
   async judge(): Promise<History> {
     for (const load of this.loads) if (load.gone !== true) await this.pull(load, "afresh");
     await this.look("the last look");
+    this.world.checkWorkers();
     // Folders of a worker that was killed go when the next one starts.
     await this.world.startWorker();
     const leftovers = await this.world.stop();

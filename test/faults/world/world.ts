@@ -140,6 +140,12 @@ export class World implements AsyncDisposable {
     await worker.kill();
   }
 
+  /** @throws where a worker has ended that nobody ended, with what it said */
+  checkWorkers(): void {
+    const ended = this.workers.find(({ isRunning }) => !isRunning);
+    if (ended !== undefined) throw new Error(`worker ${ended.label} ended by itself: ${ended.said.slice(-2000)}`);
+  }
+
   /** Stops it in order. */
   terminateWorker(worker: FaultyWorker): Promise<Finished> {
     this.workers.splice(this.workers.indexOf(worker), 1);
