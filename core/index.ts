@@ -1,4 +1,5 @@
 /** What users of the library import. */
+export type { Bookkeeping } from "./archive/index.ts";
 export { Client, type Pong } from "./client.ts";
 export type { CallList } from "./control/calls.ts";
 export type { CancelOptions } from "./control/cancel.ts";
@@ -26,12 +27,13 @@ export type { LogPiece, LogText } from "./tag/log.ts";
 export type { PullOptions } from "./tag/pull.ts";
 export type { RunOptions } from "./tag/rerun.ts";
 export type { StatusOptions, TagStatus } from "./tag/status.ts";
-export { type CallError, Tag, type ToFileOptions } from "./tag/tag.ts";
+export { type CallError, type CallOutcome, Tag, type ToFileOptions } from "./tag/tag.ts";
 export { type AnyFunction, type Call, type Task, type TaskOptions, task } from "./task.ts";
 export type { Grant, Role } from "./trust/grant.ts";
 export { VERSION } from "./version.ts";
 export type { TagEvent } from "./watch/events.ts";
 export type { Explanation, Reason, ReasonCode } from "./watch/explain.ts";
 export type { LogsOptions } from "./watch/logs.ts";
+export type { RunningCalls } from "./watch/running.ts";
 export type { Waited, WaitOptions } from "./watch/wait.ts";
 export type { WorkerEntry } from "./watch/workers.ts";

@@ -21,15 +21,33 @@ export class CallKilled extends HumqError {
   }
 }
 
+function times(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
+}
+
+/** Which workers those were: `on a once, on b 2 times, and 2 times on a worker that is not known`. */
+function whereLost(lostOn: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const worker of lostOn) counts.set(worker, (counts.get(worker) ?? 0) + 1);
+  const known = [...counts].filter(([worker]) => worker !== "");
+  const texts = known.map(([worker, count]) => `on ${worker} ${times(count)}`);
+  const unknown = counts.get("") ?? 0;
+  if (unknown > 0) texts.push(`${times(unknown)} on a worker that is not known: it vanished within 2s of beginning`);
+  return texts.join(", ");
+}
+
 export class CallLost extends HumqError {
-  /** @param killed what ended its process the last time, where its worker had not vanished */
-  constructor(losses: number, killed?: EndCause) {
+  /**
+   * @param lostOn names of the workers, empty where one is not known
+   * @param killed what ended its process the last time, where its worker had not vanished
+   */
+  constructor(lostOn: readonly string[], killed?: EndCause) {
     const what = killed === undefined ? "its worker vanished" : "its process was killed, or its worker vanished,";
     const last = killed === undefined ? "" : ` The last time ${killed.message}.`;
     super(
       "call-lost",
-      `${what} ${losses} times while it had this call, so it is not run again.${last} It may have taken too much ` +
-        "memory or otherwise harmed its machine; look at the machines, then run it again.",
+      `${what} ${times(lostOn.length)} while it had this call (${whereLost(lostOn)}), so it is not run again.${last} It may ` +
+        "have taken too much memory or otherwise harmed its machine; look at the machines, then run it again.",
     );
   }
 }

@@ -14,6 +14,8 @@ import type { Delivery } from "./pull.ts";
 export interface CallJob extends StoredJob {
   /** Undefined where it was never to run. */
   delivery?: Delivery;
+  /** Names of the workers that vanished with it; empty where one is not known. */
+  lostOn: string[];
   /** Which of its calls are still to be run. */
   remaining: Remaining;
   /** It may be another worker's by now: nothing more of it is begun here. */
@@ -61,6 +63,7 @@ export function jobOf(reader: StreamReader, tag: ActiveTag, call: VerifiedCall):
     spills: new Map(),
     remaining: new Remaining([{ from: first, to: first + count, attempts: 0 }]),
     losses: 0,
+    lostOn: [],
     timeLimitMs: tag.runnable.options.timeLimitMs,
     memoryBytes: tag.runnable.options.memoryBytes,
     abandoned: false,

@@ -12,7 +12,8 @@ import { judge, type Verdict } from "./control.ts";
 import type { Cuts } from "./cuts.ts";
 import type { EndCause, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
-import { History, MAX_LOSSES, Remaining } from "./limits/history.ts";
+import { BegunNotes } from "./limits/begun.ts";
+import { History, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
 import { OutcomeStore } from "./outcome-store.ts";
 import type { Delivery } from "./pull.ts";
@@ -46,6 +47,7 @@ type Ending = "stored" | "returned" | "again";
 export class Runner {
   readonly #options: RunnerOptions;
   readonly #history: History;
+  readonly #begun: BegunNotes;
   readonly #store: OutcomeStore;
   readonly #held = new Map<Delivery, Promise<void>>();
   readonly #jobs = new Set<CallJob>();
@@ -57,6 +59,7 @@ export class Runner {
     this.#options = options;
     const { nc, reader, datacenter, worker } = options;
     this.#history = new History(nc, reader, datacenter, worker);
+    this.#begun = new BegunNotes(this.#history, this.#jobs);
     this.#store = new OutcomeStore(options);
   }
 
@@ -117,7 +120,7 @@ export class Runner {
   /** What went before is on record before the message is anybody's again. */
   async #handBack(job: CallJob, delivery: Delivery, ending: "returned" | "again"): Promise<void> {
     try {
-      await this.#history.write(job, delivery, { losses: job.losses, open: job.remaining.all });
+      await this.#history.write(job, delivery, { lostOn: job.lostOn, open: job.remaining.all });
     } catch (error) {
       // It counts as a loss then.
       this.#options.log.warn(`no note of call ${job.first} of ${job.tag.runnable.tag}: ${(error as Error).message}`);
@@ -130,11 +133,12 @@ export class Runner {
 
   async #recall(job: CallJob, delivery: Delivery): Promise<void> {
     if (delivery.delivered === 1) return;
-    const { losses, open } = await this.#history.read(job, delivery);
+    const { lostOn, open } = await this.#history.read(job, delivery);
     job.remaining = new Remaining(open);
-    job.losses = losses;
+    job.lostOn = lostOn;
+    job.losses = lostOn.length;
     // Only what may have ended its worker is under suspicion, and nothing else beside it.
-    job.alone = losses > 0;
+    job.alone = job.losses > 0;
     if (job.alone) job.tag.suspects++;
   }
 
@@ -151,7 +155,7 @@ export class Runner {
       job.abandoned = true;
       return "returned";
     }
-    if (job.losses >= MAX_LOSSES) return this.#giveUp(job, new CallLost(job.losses), "lost");
+    if (job.losses >= job.tag.runnable.options.maxLosses) return this.#giveUp(job, new CallLost(job.lostOn), "lost");
     try {
       const setup = await Promise.race([this.#options.setupOf(job.tag), this.#stopped.promise]);
       if (setup === undefined || this.#stopping) return "returned";
@@ -280,11 +284,12 @@ export class Runner {
 
   /** As if the worker had vanished with it: it is no fault of the call's, as far as anybody knows. */
   #lose(job: CallJob, index: number, cause: EndCause): boolean {
-    job.losses++;
-    if (job.losses < MAX_LOSSES) return false;
+    job.lostOn.push(this.#options.worker);
+    job.losses = job.lostOn.length;
+    if (job.losses < job.tag.runnable.options.maxLosses) return false;
     job.attempt = (job.attempt ?? 1) - 1;
     job.remaining.ended(index, false);
-    void this.#store.error(job, index, new CallLost(job.losses, cause), "lost", cause);
+    void this.#store.error(job, index, new CallLost(job.lostOn, cause), "lost", cause);
     return true;
   }
 
@@ -303,6 +308,7 @@ export class Runner {
   onRunning(job: CallJob): void {
     job.running = true;
     job.startedMs = performance.now();
+    this.#begun.begun(job);
   }
 
   /** For the pool: see {@link OutcomeStore.part}. */
@@ -383,6 +389,7 @@ export class Runner {
 
   /** Gives up what is not stored. */
   close(): void {
+    this.#begun.stop();
     this.#store.close();
   }
 }

@@ -1,11 +1,12 @@
 import { Args } from "@oclif/core";
+import { BOOKKEEPING_FIELDS, bookkeepingJson } from "../bookkeeping.ts";
 import { HumqCommand, prose } from "../command.ts";
 
 export default class Errors extends HumqCommand {
   static override summary = "Print why calls ended otherwise than succeeded, in call order.";
   static override description =
     prose(`Of a tag everything that is there is pulled first; a file is read as it is. With --json: one array of {"index", "state",
-"error": {"name", "message", "stack", "cause"}}.`);
+"error": {"name", "message", "stack", "cause"}, ${BOOKKEEPING_FIELDS}}.`);
   static override examples = ["<%= config.bin %> errors last", "<%= config.bin %> errors pi.db --json"];
   static override args = {
     source: Args.string({
@@ -23,13 +24,20 @@ export default class Errors extends HumqCommand {
     const { errorJson } = await import("../value-json.ts");
     const asJson = this.jsonEnabled();
     await withArchive(args.source, { instance: flags.instance, quiet: asJson }, (archive) => {
-      const errors = archive.errors().map(({ index, state, error }) => ({ index, state, error: decodeError(error) }));
-      return asJson
-        ? writeJson(
-            errors.map(({ error, ...rest }) => ({ ...rest, error: errorJson(error) })),
-            true,
-          )
-        : writeLines(errors.map(({ index, state, error }) => `call ${index} ${state}: ${errorText(error)}`));
+      if (!asJson) {
+        return writeLines(
+          archive.errors().map(({ index, state, error }) => `call ${index} ${state}: ${errorText(decodeError(error))}`),
+        );
+      }
+      return writeJson(
+        archive.errors().map(({ index, state, error, ...known }) => ({
+          index,
+          state,
+          error: errorJson(decodeError(error)),
+          ...bookkeepingJson(known),
+        })),
+        true,
+      );
     });
   }
 }

@@ -1,11 +1,13 @@
 import { Args } from "@oclif/core";
+import { BOOKKEEPING_FIELDS, bookkeepingJson } from "../bookkeeping.ts";
 import { HumqCommand, prose } from "../command.ts";
 
 export default class Results extends HumqCommand {
   static override summary = "Print the results that are there, in call order, as JSON lines.";
   static override description =
     prose(`Each line is {"index": 0, "value": ...}; calls without a result have no line. Of a tag everything that is there is pulled
-first; a file is read as it is. With --json all of them are one array.
+first; a file is read as it is. With --json all of them are one array, each with what is known of its run as well:
+${BOOKKEEPING_FIELDS}.
 
 What JSON has no form for becomes an object with one key that begins with $: {"$number":"NaN"}, {"$bigint":"1"},
 {"$undefined":true}, {"$date":"..."}, {"$map":[[k,v]]}, {"$set":[...]}, {"$regexp":"/a/g"}, {"$bytes":"<base64>"},
@@ -28,11 +30,14 @@ Keys of your own that begin with $ get a second one.`);
     const { withArchive } = await import("../source.ts");
     const { toJson, writeJson } = await import("../stream.ts");
     const asArray = this.jsonEnabled();
-    await withArchive(args.source, { instance: flags.instance, quiet: asArray }, (archive) =>
-      writeJson(
-        archive.values().map(({ index, value }) => ({ index, value: toJson(value) })),
-        asArray,
-      ),
-    );
+    await withArchive(args.source, { instance: flags.instance, quiet: asArray }, async (archive) => {
+      const plain = () => archive.values().map(({ index, value }) => ({ index, value: toJson(value) }));
+      const all = () =>
+        archive
+          .ended()
+          .filter((call) => call.state === "succeeded")
+          .map((call) => ({ index: call.index, value: toJson(call.value), ...bookkeepingJson(call) }));
+      await writeJson(asArray ? all() : plain(), asArray);
+    });
   }
 }

@@ -1,27 +1,24 @@
 import { Args, Flags } from "@oclif/core";
-import type { Archive, Outcome } from "../../core/archive/index.ts";
+import type { Outcome } from "../../core/archive/index.ts";
+import type { RunningCalls } from "../../core/watch/running.ts";
+import { BOOKKEEPING_FIELDS, type BookkeepingJson, bookkeepingJson } from "../bookkeeping.ts";
 import { HumqCommand, prose } from "../command.ts";
 
 const STATES = ["open", "succeeded", "failed", "killed", "lost", "refused", "cancelled", "skipped"] as const;
 
 /** What is known of one call. */
-interface TaskJson {
+interface TaskJson extends BookkeepingJson {
   index: number;
   state: string;
   /** The first line of its error; null where it has none. */
   error: string | null;
-  worker: string | null;
-  datacenter: string | null;
-  startedMs: number | null;
-  durationMs: number | null;
-  peakMemoryBytes: number | null;
 }
 
 export default class Tasks extends HumqCommand {
   static override summary = "List a tag's calls: how each ended, where, and how long it took.";
   static override description =
-    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended. With --json:
-one array of {"index", "state", "error", "worker", "datacenter", "startedMs", "durationMs", "peakMemoryBytes"}.`);
+    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended; of one that has been running for two seconds it is told where it runs and since when. With
+--json: one array of {"index", "state", "error", ${BOOKKEEPING_FIELDS}}.`);
   static override examples = [
     "<%= config.bin %> tasks last",
     "<%= config.bin %> tasks last --state failed",
@@ -52,12 +49,15 @@ one array of {"index", "state", "error", "worker", "datacenter", "startedMs", "d
     const { indicesOf, parseCalls } = await import("../../core/control/calls.ts");
     const { errorLine } = await import("../../core/values/index.ts");
     const { lineOf, HEADER } = await import("../task-line.ts");
-    await withArchive(args.source, options, async (archive) => {
+    await withArchive(args.source, options, async (archive, tag) => {
       const length = archive.getMeta("calls") ?? 0;
       const all = [{ first: 0, last: length - 1 }];
       const indices = indicesOf(args.calls === undefined ? all : parseCalls(args.calls, length));
+      const running = new Map<number, RunningCalls>();
+      for (const calls of (await tag?.running()) ?? [])
+        for (let i = 0; i < calls.count; i++) running.set(calls.first + i, calls);
       const tasks = indices
-        .map((index) => taskOf(archive, index, errorLine))
+        .map((index) => taskOf(archive.outcome(index), index, running.get(index), errorLine))
         .filter(({ state }) => flags.state === undefined || (flags.state as string[]).includes(state));
       if (asJson)
         await writeJson(
@@ -72,17 +72,14 @@ one array of {"index", "state", "error", "worker", "datacenter", "startedMs", "d
   }
 }
 
-function taskOf(archive: Archive, index: number, errorLine: (error: Uint8Array) => string): TaskJson {
-  const outcome: Partial<Outcome> = archive.outcome(index) ?? {};
-  const { error } = outcome;
-  return {
-    index,
-    state: outcome.state ?? "open",
-    error: error === undefined ? null : errorLine(error).toWellFormed(),
-    worker: outcome.worker ?? null,
-    datacenter: outcome.datacenter ?? null,
-    startedMs: outcome.startedMs ?? null,
-    durationMs: outcome.durationMs ?? null,
-    peakMemoryBytes: outcome.peakMemoryBytes ?? null,
-  };
+function taskOf(
+  outcome: Outcome | undefined,
+  index: number,
+  running: RunningCalls | undefined,
+  errorLine: (error: Uint8Array) => string,
+): TaskJson {
+  const { state = "open", error } = outcome ?? {};
+  const here = running && { worker: running.worker, datacenter: running.datacenter, startedMs: running.sinceMs };
+  const line = error === undefined ? null : errorLine(error).toWellFormed();
+  return { index, state, error: line, ...bookkeepingJson(outcome ?? here ?? {}) };
 }

@@ -16,8 +16,10 @@ import { checkHeader } from "./header.ts";
 import { type ArchiveMeta, readMeta, writeMeta } from "./meta.ts";
 import { type Outcome, rowOf } from "./outcome.ts";
 import {
+  type EndedCall,
   type FailedCall,
   type Result,
+  readEnded,
   readErrors,
   readOpen,
   readOutcome,
@@ -218,6 +220,11 @@ export class Archive {
   /** The calls that ended otherwise than succeeded, in call order. */
   errors(): Generator<FailedCall> {
     return readErrors(() => this.store);
+  }
+
+  /** The calls that have ended, in call order, with results decoded. */
+  ended(): Generator<EndedCall> {
+    return readEnded(() => this.store);
   }
 
   /** How many calls ended how. Kept along with each batch, so it costs nothing to ask. */

@@ -2,8 +2,24 @@ import { ArchiveError } from "../errors.ts";
 import { decodeValue, encodeResult, errorLine, jsonOf, MAX_ENCODED_BYTES } from "../values/index.ts";
 import { ENDINGS, type Ending } from "./schema.ts";
 
+/** What is known of a call's run; what is not known is absent. */
+export interface Bookkeeping {
+  /** Name of the worker that stored the outcome, and its datacenter. */
+  worker?: string;
+  datacenter?: string;
+  /** Runs that came to an outcome. */
+  attempts?: number;
+  /** Runs whose worker vanished. */
+  losses?: number;
+  /** When the last run began, by the worker's clock, in milliseconds since 1970, and how long it took. */
+  startedMs?: number;
+  durationMs?: number;
+  /** The most memory that its processes held, in bytes. */
+  peakMemoryBytes?: number;
+}
+
 /** What a call ended with. */
-export interface Outcome {
+export interface Outcome extends Bookkeeping {
   /** The call's number in its tag, from 0. */
   index: number;
   /** 0; raised by a retry. */
@@ -13,15 +29,6 @@ export interface Outcome {
   value?: Uint8Array;
   /** The error, as `encodeError` encodes it; of any other. */
   error?: Uint8Array;
-  worker?: string;
-  datacenter?: string;
-  /** Runs that came to an outcome. */
-  attempts?: number;
-  /** Runs whose worker vanished. */
-  losses?: number;
-  startedMs?: number;
-  durationMs?: number;
-  peakMemoryBytes?: number;
 }
 
 /** An outcome in the form its row has; the worker apart. */

@@ -1,5 +1,5 @@
 import type { StatementSync } from "node:sqlite";
-import { bytesOfStored, checkBytes, type Outcome, valueOfStored } from "./outcome.ts";
+import { type Bookkeeping, bytesOfStored, checkBytes, type Outcome, valueOfStored } from "./outcome.ts";
 import { ENDINGS, type Ending } from "./schema.ts";
 import type { Store } from "./store.ts";
 
@@ -14,12 +14,15 @@ export interface Value {
   value: unknown;
 }
 
-export interface FailedCall {
+export interface FailedCall extends Bookkeeping {
   index: number;
   state: Exclude<Ending, "succeeded">;
   /** As `encodeError` encodes it. */
   error: Uint8Array;
 }
+
+/** A call that succeeded, its result decoded, or one that did not. */
+export type EndedCall = ({ index: number; state: "succeeded"; value: unknown } & Bookkeeping) | FailedCall;
 
 type Row = Record<string, unknown>;
 
@@ -28,8 +31,14 @@ const PAGE_ROWS = 1000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 
 const RESULTS = `SELECT idx, value FROM ended WHERE idx >= ? AND state = 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
-const ERRORS = `SELECT idx, state, error FROM ended INDEXED BY ended_otherwise
+/** As {@link Bookkeeping} names them; of tables `ended` and `workers`. */
+const BOOKKEEPING = `nullif(workers.worker, '') AS worker, nullif(datacenter, '') AS datacenter, attempts, losses,
+  started_ms AS startedMs, duration_ms AS durationMs, peak_memory_bytes AS peakMemoryBytes`;
+const WITH_WORKERS = "LEFT JOIN workers ON workers.id = ended.worker";
+const ERRORS = `SELECT idx, state, error, ${BOOKKEEPING} FROM ended INDEXED BY ended_otherwise ${WITH_WORKERS}
   WHERE idx >= ? AND state <> 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
+const ALL = `SELECT idx, state, value, error, ${BOOKKEEPING} FROM ended ${WITH_WORKERS}
+  WHERE idx >= ? ORDER BY idx LIMIT ${PAGE_ROWS}`;
 
 /** Calls looked at together in the search for open ones. */
 const STRETCH = 10_000;
@@ -83,11 +92,36 @@ export function* readValues(store: () => Store): Generator<Value> {
   }
 }
 
+const BOOKKEEPING_FIELDS = [
+  "worker",
+  "datacenter",
+  "attempts",
+  "losses",
+  "startedMs",
+  "durationMs",
+  "peakMemoryBytes",
+] as const satisfies (keyof Bookkeeping)[];
+
+function bookkeepingOf(row: Row): Bookkeeping {
+  const known = BOOKKEEPING_FIELDS.filter((name) => row[name] !== null);
+  return Object.fromEntries(known.map((name) => [name, row[name]]));
+}
+
+function failedCall(row: Row): FailedCall {
+  const index = row.idx as number;
+  const state = ENDINGS[row.state as number] as FailedCall["state"];
+  return { index, state, error: checkBytes(row.error, index), ...bookkeepingOf(row) };
+}
+
 export function* readErrors(store: () => Store): Generator<FailedCall> {
-  for (const row of paged(store, ERRORS)) {
+  for (const row of paged(store, ERRORS)) yield failedCall(row);
+}
+
+export function* readEnded(store: () => Store): Generator<EndedCall> {
+  for (const row of paged(store, ALL)) {
     const index = row.idx as number;
-    const state = ENDINGS[row.state as number] as FailedCall["state"];
-    yield { index, state, error: checkBytes(row.error, index) };
+    if (row.state !== 0) yield failedCall(row);
+    else yield { index, state: "succeeded", value: valueOfStored(row.value, index), ...bookkeepingOf(row) };
   }
 }
 
@@ -116,19 +150,16 @@ function isEnded(store: Store, index: number): boolean {
 
 export function readOutcome(store: Store, index: number): Outcome | undefined {
   const statement = store.prepare(
-    `SELECT generation, state, value, error, nullif(workers.worker, '') AS worker, nullif(datacenter, '') AS datacenter,
-      attempts, losses, started_ms AS startedMs, duration_ms AS durationMs, peak_memory_bytes AS peakMemoryBytes
-    FROM ended LEFT JOIN workers ON workers.id = ended.worker WHERE idx = ?`,
+    `SELECT generation, state, value, error, ${BOOKKEEPING} FROM ended ${WITH_WORKERS} WHERE idx = ?`,
   );
   const row = store.run(() => statement.get(index)) as Row | undefined;
   if (row === undefined) return undefined;
-  const { generation, state, value, error, ...bookkeeping } = row;
-  const known = Object.fromEntries(Object.entries(bookkeeping).filter(([, field]) => field !== null));
+  const { generation, state, value, error } = row;
   return {
     index,
     generation: generation as number,
     state: ENDINGS[state as number] as Ending,
     ...(state === 0 ? { value: bytesOfStored(value, index) } : { error: checkBytes(error, index) }),
-    ...known,
+    ...bookkeepingOf(row),
   };
 }

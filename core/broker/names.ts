@@ -36,6 +36,11 @@ export const subjectOf = {
   /** What became of one delivery of a call message; `delivery` as {@link deliveryName} spells it. */
   run: (u: string, dc: string, tag: string, index: number, delivery: string) =>
     `$KV.humq_results_${u}.run.${dc}.${tag}.${index}.${delivery}`,
+  /** Which worker began with a delivery. */
+  begun: (u: string, dc: string, tag: string, index: number, delivery: string) =>
+    `$KV.humq_results_${u}.run.${dc}.${tag}.${index}.${delivery}-begun`,
+  /** Everything that workers said of deliveries of a tag's calls. */
+  anyRunOf: (u: string, tag: string) => `$KV.humq_results_${u}.run.*.${tag}.>`,
   /** Run records that datacenters may read, by direct get of one at a time. */
   anyRun: (u: string) => `$KV.humq_results_${u}.run.>`,
   log: (u: string, tag: string, index: number | "*") => `humq.log.${u}.${tag}.${index}`,
@@ -90,6 +95,13 @@ export function parseAck(reply: string): { delivered: number; sequence: number }
 /** Names a delivery among all of a call: a call that is sent anew (a retry) has another place in the stream. */
 export function deliveryName(sequence: number, delivered: number): string {
   return `${sequence}-${delivered}`;
+}
+
+/** Whose delivery of which message a run record's subject names, and whether it says that the worker began with it. */
+export function parseRun(subject: string): { datacenter: string; first: number; delivery: string; begun: boolean } {
+  const [, , , datacenter = "", , first = "", name = ""] = subject.split(".");
+  const delivery = name.replace(/-begun$/, "");
+  return { datacenter, first: toIndex(first), delivery, begun: delivery !== name };
 }
 
 /** An index has one spelling, so that no call is found under two subjects; anything else is NaN. */

@@ -1,5 +1,5 @@
 /** A submitted group of calls and its archive. */
-import { Archive } from "../archive/index.ts";
+import { Archive, type Bookkeeping } from "../archive/index.ts";
 import { parseCalls } from "../control/calls.ts";
 import { type CancelOptions, cancelCalls, checkCancel } from "../control/cancel.ts";
 import { changeConcurrency } from "../control/concurrency.ts";
@@ -15,6 +15,7 @@ import { outcomeEvents, type TagEvent } from "../watch/events.ts";
 import { type Explanation, explainTag } from "../watch/explain.ts";
 import { leased } from "../watch/leased.ts";
 import { type LogsOptions, logsOf } from "../watch/logs.ts";
+import { type RunningCalls, runningCalls } from "../watch/running.ts";
 import { checkWait, type Waited, type WaitOptions, waitFor } from "../watch/wait.ts";
 import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
@@ -25,13 +26,16 @@ import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./status.ts";
 
-/** A call that ended otherwise than succeeded. */
-export interface CallError {
+/** A call that ended otherwise than succeeded, and what is known of its run. */
+export interface CallError extends Bookkeeping {
   index: number;
   /** How it ended: failed, killed, lost, refused, cancelled or skipped. */
   state: string;
   error: Error;
 }
+
+/** A call that has ended, and what is known of its run. */
+export type CallOutcome<R> = CallError | ({ index: number; state: "succeeded"; value: R } & Bookkeeping);
 
 export interface ToFileOptions {
   /** Go on with the new file: later pulls go there. Default false: the file is a copy. */
@@ -173,7 +177,26 @@ export class Tag<R = unknown> {
 
   /** The calls that ended otherwise than succeeded, in call order. */
   async *errors(): AsyncGenerator<CallError> {
-    for (const { index, state, error } of this.#archive.errors()) yield { index, state, error: decodeError(error) };
+    for (const call of this.#archive.errors()) yield { ...call, error: decodeError(call.error) };
+  }
+
+  /** The calls that have ended, as far as they were pulled, in call order: how, where, when, for how long. */
+  async *outcomes(): AsyncGenerator<CallOutcome<R>> {
+    for (const call of this.#archive.ended()) {
+      if (call.state === "succeeded") yield { ...call, value: call.value as R };
+      else yield { ...call, error: decodeError(call.error) };
+    }
+  }
+
+  /**
+   * Which workers have said that they have calls of this tag: of those that run for two seconds, or were given out before.
+   * Pulls first, to leave out those that have ended. A worker that vanished is among them until another has its calls.
+   */
+  async running(): Promise<RunningCalls[]> {
+    await this.#pull({ quiet: true });
+    return withSession(this.#instance, async (session) =>
+      runningCalls(await openTag(session, this.name), (index) => this.#archive.outcome(index) === undefined),
+    );
   }
 
   /**

@@ -14,12 +14,22 @@ export interface OpenCalls {
 }
 
 export interface RunRecord {
-  /** Deliveries up to this one whose worker vanished. */
-  losses: number;
+  /** Names of the workers that vanished with deliveries up to this one, in order; empty where one is not known. */
+  lostOn: string[];
   open: OpenCalls[];
   /** Name of the worker. */
   worker: string;
   /** When it was handed back, by the worker's clock, in milliseconds since 1970. */
+  atMs: number;
+}
+
+/** Who began with a delivery, written while it runs: should the worker vanish, it is known which it was. */
+export interface BegunRecord {
+  /** As `deliveryName` spells it. */
+  delivery: string;
+  /** Name of the worker. */
+  worker: string;
+  /** When it began, by the worker's clock, in milliseconds since 1970. */
   atMs: number;
 }
 
@@ -29,11 +39,22 @@ export interface RunOwner extends Omit<SealContext, "kind" | "part" | "last"> {
 }
 
 const runRecord = recordType<RunRecord>("humq/run/1", {
-  losses: u32,
+  lostOn: list(text),
   open: list(struct<OpenCalls>({ from: u64, to: u64, attempts: u32 })),
   worker: text,
   atMs: u64,
 });
+
+const begunRecord = recordType<BegunRecord>("humq/begun/1", { delivery: text, worker: text, atMs: u64 });
+
+export function sealBegun(tagKey: Uint8Array, owner: RunOwner, record: BegunRecord): Uint8Array {
+  return seal(tagKey, { ...owner, kind: SealKind.run }, begunRecord.encode(record));
+}
+
+/** @throws RefusedError | DecodeError where it is no such record of this call message */
+export function openBegun(tagKey: Uint8Array, owner: RunOwner, sealed: Uint8Array): BegunRecord {
+  return begunRecord.decode(open(tagKey, { ...owner, kind: SealKind.run }, sealed));
+}
 
 export function sealRun(tagKey: Uint8Array, owner: RunOwner, record: RunRecord): Uint8Array {
   return seal(tagKey, { ...owner, kind: SealKind.run }, runRecord.encode(record));

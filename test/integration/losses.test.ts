@@ -25,6 +25,32 @@ const sleepsBefore = async (time: number): Promise<string> => {
   return "ended";
 };
 
+test("with maxLosses one loss can be too many, and it says on which worker", { timeout: 180_000 }, async () => {
+  const work = task(sleepsBefore);
+  work(Number.MAX_SAFE_INTEGER);
+  using tag = await work.submit({ maxLosses: 2 });
+  const names: string[] = [];
+  for (let times = 1; times <= 2; times++) {
+    const worker = await startWorker();
+    names.push(worker.name);
+    await until(
+      "word of who has it",
+      () => tag.running(),
+      ([begun]) => begun?.worker === worker.name,
+    );
+    await worker.stop("SIGKILL");
+  }
+  await using _last = await startWorker();
+  expect(await tag.pull({ blocking: true })).toBe(0);
+  const [error] = await collect(tag.errors());
+  expect(error).toMatchObject({ index: 0, state: "lost" });
+  const [first, second] = names;
+  expect(error!.error.message).toContain(
+    `its worker vanished 2 times while it had this call (on ${first} once, on ${second} once), so it is not run again.`,
+  );
+  expect(await tag.running()).toEqual([]);
+});
+
 test("a call whose worker vanishes five times is lost, and says so", { timeout: 180_000 }, async () => {
   const work = task(sleepsBefore);
   work(Number.MAX_SAFE_INTEGER);

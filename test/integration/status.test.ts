@@ -107,8 +107,10 @@ test("a busy worker is seen with what it does, and without whose calls they are"
   expect(status).toMatchObject({ tag: tag.name, calls: 4, succeeded: 0, perSecond: 0 });
   expect(status).not.toHaveProperty("leftMs");
   const table = await humq("workers");
-  expect(table.split("\n")[0]).toMatch(/^WORKER +DATACENTER +HOST +SLOTS +BUSY +TAGS +ISOLATION +VERSION +SINCE$/);
-  expect(table).toMatch(new RegExp(`^${worker.name} +local +\\S+ +2 +2 +1 `, "m"));
+  expect(table.split("\n")[0]).toMatch(
+    /^WORKER +DATACENTER +HOST +SLOTS +BUSY +MEMORY +TAGS +ISOLATION +VERSION +SINCE$/,
+  );
+  expect(table).toMatch(new RegExp(`^${worker.name} +local +\\S+ +2 +2 +0B of \\S+ +1 `, "m"));
   // Else whoever comes next would work on it.
   await tag.pause();
   expect(await tag.status()).toMatchObject({ paused: true });

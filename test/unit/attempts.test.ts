@@ -3,8 +3,10 @@ import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
 import { isPermanent, pauseMs } from "../../core/attempts.ts";
 import { deliveryName, parseAck } from "../../core/broker/names.ts";
+import { DecodeError } from "../../core/errors.ts";
 import { PermanentError } from "../../core/permanent.ts";
-import { openRun, type RunOwner, type RunRecord, sealRun } from "../../core/trust/run.ts";
+import { openBegun, openRun, type RunOwner, type RunRecord, sealBegun, sealRun } from "../../core/trust/run.ts";
+import { CallLost } from "../../worker/call-errors.ts";
 import { Remaining } from "../../worker/limits/history.ts";
 
 test("pauses double from a second up to five minutes, a fifth more or less", () => {
@@ -53,7 +55,7 @@ const owner: RunOwner = {
   generation: 0,
   callHash: randomBytes(32),
 };
-const record = (open: RunRecord["open"]): RunRecord => ({ losses: 2, open, worker: "w", atMs: 5 });
+const record = (open: RunRecord["open"]): RunRecord => ({ lostOn: ["v", ""], open, worker: "w", atMs: 5 });
 
 test("a run record comes back for its own message only", () => {
   const full = record([
@@ -65,6 +67,26 @@ test("a run record comes back for its own message only", () => {
   for (const other of [{ generation: 1 }, { first: 11 }, { callHash: randomBytes(32) }, { tag: "u" }]) {
     expect(() => openRun(tagKey, { ...owner, ...other }, sealed)).toThrow("altered, or sealed for something else");
   }
+});
+
+test("who began with a delivery is said apart from what became of it", () => {
+  const begun = { delivery: "77-3", worker: "w", atMs: 5 };
+  const sealed = sealBegun(tagKey, owner, begun);
+  expect(openBegun(tagKey, owner, sealed)).toEqual(begun);
+  expect(() => openBegun(tagKey, { ...owner, generation: 1 }, sealed)).toThrow("altered, or sealed for something else");
+  expect(() => openRun(tagKey, owner, sealed)).toThrow(DecodeError);
+  expect(() => openBegun(tagKey, owner, sealRun(tagKey, owner, record([])))).toThrow(DecodeError);
+});
+
+test.each([
+  [["a"], "vanished once while it had this call (on a once), so"],
+  [["a", "b", "a"], "vanished 3 times while it had this call (on a 2 times, on b once), so"],
+  [
+    ["", "a", ""],
+    "vanished 3 times while it had this call (on a once, 2 times on a worker that is not known: it vanished within 2s of beginning), so",
+  ],
+])("a call that is lost says where: %j", (lostOn, text) => {
+  expect(new CallLost(lostOn).message).toContain(text);
 });
 
 test("a run record names calls of its message, in order", () => {

@@ -5,18 +5,23 @@ import { deliveryName, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { expectNone, isTaken, publish } from "../../core/broker/publish.ts";
 import type { StreamReader } from "../../core/broker/read.ts";
 import { DecodeError, RefusedError } from "../../core/errors.ts";
-import { type OpenCalls, openRun, type RunOwner, type RunRecord, sealRun } from "../../core/trust/run.ts";
+import {
+  type OpenCalls,
+  openBegun,
+  openRun,
+  type RunOwner,
+  type RunRecord,
+  sealBegun,
+  sealRun,
+} from "../../core/trust/run.ts";
 import type { ActiveTag } from "../active.ts";
 import type { Job } from "../executor/job.ts";
 import type { Delivery } from "../pull.ts";
 
-/** A call whose worker vanished so often is not run again. */
-export const MAX_LOSSES = 5;
-
 /** The message as its records are bound to it. */
 export type HistoryJob = Pick<Job, "first" | "count" | "generation" | "callHash"> & { tag: ActiveTag };
 
-export type Past = Pick<RunRecord, "losses" | "open">;
+export type Past = Pick<RunRecord, "lostOn" | "open">;
 
 function ownerOf({ tag, first, count, generation, callHash }: HistoryJob): RunOwner {
   const { rootKey, user, tag: name } = tag.runnable.manifest;
@@ -38,31 +43,54 @@ export class History {
 
   /**
    * Each delivery that was handed back left a record with all that went before; one without a record was lost. So
-   * the newest record counts, and every delivery after it was a loss.
+   * the newest record counts, and every delivery after it was a loss. Losses beyond what the tag allows are not counted.
    * @throws BrokerError where the broker does not answer
    */
   async read(job: HistoryJob, { delivered, sequence }: Pick<Delivery, "delivered" | "sequence">): Promise<Past> {
-    let losses = 0;
-    for (let before = delivered - 1; before > 0 && losses < MAX_LOSSES; before--) {
-      const record = await this.#recordOf(job, deliveryName(sequence, before));
-      if (record !== undefined) return { losses: record.losses + losses, open: record.open };
-      losses++;
+    const lostOn: string[] = [];
+    const { maxLosses } = job.tag.runnable.options;
+    for (let before = delivered - 1; before > 0 && lostOn.length < maxLosses; before--) {
+      const name = deliveryName(sequence, before);
+      const record = await this.#recordOf(job, name);
+      if (record !== undefined) return { lostOn: [...record.lostOn, ...lostOn], open: record.open };
+      lostOn.unshift(await this.#workerOf(job, name));
     }
-    return { losses, open: [{ from: job.first, to: job.first + job.count, attempts: 0 }] };
+    return { lostOn, open: [{ from: job.first, to: job.first + job.count, attempts: 0 }] };
   }
 
-  async #recordOf(job: HistoryJob, delivery: string): Promise<RunRecord | undefined> {
-    const { u, tag, tagKey, manifest } = job.tag.runnable;
+  #recordOf(job: HistoryJob, delivery: string): Promise<RunRecord | undefined> {
+    const { tagKey } = job.tag.runnable;
+    return this.#find(job, delivery, subjectOf.run, (data) => openRun(tagKey, ownerOf(job), data));
+  }
+
+  /** Who vanished with a delivery; empty where it did not come to say so. */
+  async #workerOf(job: HistoryJob, delivery: string): Promise<string> {
+    const { tagKey } = job.tag.runnable;
+    const begun = await this.#find(job, delivery, subjectOf.begun, (data) => {
+      const record = openBegun(tagKey, ownerOf(job), data);
+      return record.delivery === delivery ? record : undefined;
+    });
+    return begun?.worker ?? "";
+  }
+
+  async #find<T>(
+    job: HistoryJob,
+    delivery: string,
+    subject: typeof subjectOf.run,
+    open: (data: Uint8Array) => T | undefined,
+  ): Promise<T | undefined> {
+    const { u, tag, manifest } = job.tag.runnable;
     // Any datacenter that may run the tag may have had it.
     const stored = await Promise.all(
       manifest.datacenters.map((dc) =>
-        this.#reader.last(streamOf.results(u), subjectOf.run(u, dc, tag, job.first, delivery)),
+        this.#reader.last(streamOf.results(u), subject(u, dc, tag, job.first, delivery)),
       ),
     );
     for (const found of stored) {
       if (found === null) continue;
       try {
-        return openRun(tagKey, ownerOf(job), found.data);
+        const record = open(found.data);
+        if (record !== undefined) return record;
       } catch (error) {
         if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
       }
@@ -77,7 +105,21 @@ export class History {
   async write(job: HistoryJob, { delivered, sequence }: Delivery, past: Past): Promise<void> {
     const { u, tag, tagKey, manifest } = job.tag.runnable;
     const subject = subjectOf.run(u, this.#datacenter, tag, job.first, deliveryName(sequence, delivered));
-    const data = sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() });
+    await this.#store(subject, sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() }));
+  }
+
+  /**
+   * Notes that this worker has begun with a delivery.
+   * @throws BrokerError where the broker does not take it
+   */
+  async writeBegun(job: HistoryJob, { delivered, sequence }: Delivery, atMs: number): Promise<void> {
+    const { u, tag, tagKey } = job.tag.runnable;
+    const delivery = deliveryName(sequence, delivered);
+    const subject = subjectOf.begun(u, this.#datacenter, tag, job.first, delivery);
+    await this.#store(subject, sealBegun(tagKey, ownerOf(job), { delivery, worker: this.#worker, atMs }));
+  }
+
+  async #store(subject: string, data: Uint8Array): Promise<void> {
     try {
       await publish(this.#nc, { subject, data, ...expiryOf(manifest) }, expectNone(subject));
     } catch (error) {
