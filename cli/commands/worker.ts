@@ -9,7 +9,8 @@ export default class WorkerCommand extends HumqCommand {
   static override description =
     prose(`Needs the datacenter's key on this machine: humq request LINK --datacenter NAME, then the owner grants it with --role
 worker. Runs until Ctrl-C or SIGTERM: running calls get 5 seconds to end, the rest is handed back; a second signal stops at
-once, and what it had runs elsewhere after 12 seconds. In a Slurm job it leaves before the job's time is over.
+once, and what it had runs elsewhere after 12 seconds. In a job of Slurm, PBS, LSF
+or Flux it leaves before the job's time is over.
 With --json one object is printed as soon as the worker is ready; its log goes to stderr.`);
   static override examples = [
     "<%= config.bin %> worker",
@@ -42,14 +43,14 @@ With --json one object is printed as soon as the worker is ready; its log goes t
     const { datacenter, slots, memory, unsafe } = flags;
     const { readyInstance } = await import("../instance.ts");
     const { Worker, stderrLog } = await import("../../worker/index.ts");
-    const { batchTimeLeftMs } = await import("../../worker/limits/leave.ts");
+    const { batchTimeLeftMs } = await import("../../worker/limits/batch.ts");
     const { parseDuration } = await import("../../core/duration.ts");
     const { describeWorker } = await import("../worker-text.ts");
     const duration = (name: "idle-timeout" | "time-limit") => {
       const given = flags[name];
       return given === undefined ? undefined : parseDuration(given, `--${name}`);
     };
-    const limits = [duration("time-limit"), batchTimeLeftMs()].filter((ms) => ms !== undefined);
+    const limits = [duration("time-limit"), await batchTimeLeftMs()].filter((ms) => ms !== undefined);
     const interrupt = listenForInterrupt("stopped before the worker was ready");
     const instance = await readyInstance(flags.instance);
     const worker = await Worker.start({

@@ -1,6 +1,6 @@
 /** When a worker leaves, and how it notices that it stood still. */
 import { afterEach, expect, test, vi } from "vitest";
-import { batchTimeLeftMs, checkLeaveOptions, Leave } from "../../worker/limits/leave.ts";
+import { checkLeaveOptions, Leave } from "../../worker/limits/leave.ts";
 
 afterEach(() => vi.useRealTimers());
 
@@ -66,12 +66,4 @@ test("options below what makes sense are refused", () => {
     );
   }
   checkLeaveOptions({ idleTimeoutMs: 1, maxCalls: 1, timeLimitMs: 1 });
-});
-
-test("Slurm says when a job ends", () => {
-  expect(batchTimeLeftMs({ SLURM_JOB_END_TIME: "1700000060" }, 1_700_000_000_000)).toBe(60_000);
-  expect(batchTimeLeftMs({ SLURM_JOB_END_TIME: "1600000000" }, 1_700_000_000_000)).toBe(1);
-  for (const end of [undefined, "", "soon", "-1", "1e9"]) {
-    expect(batchTimeLeftMs(end === undefined ? {} : { SLURM_JOB_END_TIME: end }, 0), String(end)).toBeUndefined();
-  }
 });

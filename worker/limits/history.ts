@@ -103,9 +103,9 @@ export class History {
    * @throws BrokerError where the broker does not take it
    */
   async write(job: HistoryJob, { delivered, sequence }: Delivery, past: Past): Promise<void> {
-    const { u, tag, tagKey, manifest } = job.tag.runnable;
+    const { u, tag, tagKey } = job.tag.runnable;
     const subject = subjectOf.run(u, this.#datacenter, tag, job.first, deliveryName(sequence, delivered));
-    await this.#store(subject, sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() }));
+    await this.#store(job, subject, sealRun(tagKey, ownerOf(job), { ...past, worker: this.#worker, atMs: Date.now() }));
   }
 
   /**
@@ -116,10 +116,11 @@ export class History {
     const { u, tag, tagKey } = job.tag.runnable;
     const delivery = deliveryName(sequence, delivered);
     const subject = subjectOf.begun(u, this.#datacenter, tag, job.first, delivery);
-    await this.#store(subject, sealBegun(tagKey, ownerOf(job), { delivery, worker: this.#worker, atMs }));
+    await this.#store(job, subject, sealBegun(tagKey, ownerOf(job), { delivery, worker: this.#worker, atMs }));
   }
 
-  async #store(subject: string, data: Uint8Array): Promise<void> {
+  async #store({ tag }: HistoryJob, subject: string, data: Uint8Array): Promise<void> {
+    const { manifest } = tag.runnable;
     try {
       await publish(this.#nc, { subject, data, ...expiryOf(manifest) }, expectNone(subject));
     } catch (error) {

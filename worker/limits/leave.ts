@@ -20,16 +20,6 @@ const LOOK_MS = 1_000;
 /** `setTimeout` takes no longer times. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/**
- * When the batch system ends this job: Slurm sets `SLURM_JOB_END_TIME` (seconds since 1970) in jobs' environment.
- * @returns milliseconds from now; undefined outside of such a job
- */
-export function batchTimeLeftMs(env: NodeJS.ProcessEnv = process.env, nowMs: number = Date.now()): number | undefined {
-  const end = env.SLURM_JOB_END_TIME;
-  if (end === undefined || !/^\d{1,12}$/.test(end)) return undefined;
-  return Math.max(1, Number(end) * 1000 - nowMs);
-}
-
 /** @throws UsageError where a limit would end the worker before its first call */
 export function checkLeaveOptions(options: LeaveOptions): void {
   for (const name of ["idleTimeoutMs", "maxCalls", "timeLimitMs"] as const) {
