@@ -5,8 +5,10 @@ import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
 import { checkConcurrency } from "./options.ts";
+import { openTag } from "./tag/access.ts";
 import { openLiveTag } from "./tag/expiry.ts";
-import { findTag, type ListedTag, listTags } from "./tag/list.ts";
+import { countStoredCalls } from "./tag/half.ts";
+import { findTag, isHalfSubmitted, type ListedTag, listTags } from "./tag/list.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./tag/status.ts";
 import { PROTOCOL } from "./version.ts";
 import { type Explanation, explainTag } from "./watch/explain.ts";
@@ -57,8 +59,21 @@ export class Client {
   }
 
   /** All tags that the broker holds for you, the oldest first. */
-  tags(): Promise<ListedTag[]> {
-    return listTags(this.#session);
+  async tags(): Promise<ListedTag[]> {
+    const tags = await listTags(this.#session);
+    const half = tags.filter(isHalfSubmitted);
+    const lanes = new Lanes(LOOKS_AT_ONCE);
+    for (const listed of half) {
+      await lanes.run(async () => {
+        listed.stored = await openTag(this.#session, listed.tag).then(countStoredCalls, (error: unknown) => {
+          // It was deleted since they were listed.
+          if (error instanceof InstanceError) return 0;
+          throw error;
+        });
+      });
+    }
+    await lanes.done();
+    return tags;
   }
 
   /** @param tag a full name, an unambiguous beginning of one, or `last` */

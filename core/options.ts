@@ -42,6 +42,11 @@ export interface SubmitOptions {
    * is started, and calls, outcomes, output and queue are gone. Default 30 days.
    */
   retention?: number | string;
+  /**
+   * A half-submitted tag to finish: its name, any unambiguous beginning of it, or `last`. Calls, code and options must be those
+   * that it was submitted with. Default: a new tag.
+   */
+  resume?: string;
   /** No progress bar and no messages. Default false. */
   quiet?: boolean;
   /** The instance to submit to. Default: `HUMQ_INSTANCE`, else the default one. */
@@ -51,6 +56,8 @@ export interface SubmitOptions {
 /** Options after the check, durations in milliseconds, 0 for "no limit". */
 export interface CheckedOptions {
   label: string;
+  /** The label where the user gave one. */
+  givenLabel: string | undefined;
   chunkSize: number;
   /** undefined: all that may serve the submitter. */
   datacenters: string[] | undefined;
@@ -65,6 +72,8 @@ export interface CheckedOptions {
   maxLosses: number;
   concurrency: number;
   retentionMs: number;
+  /** undefined: a new tag. */
+  resume: string | undefined;
   quiet: boolean;
   instance: string | undefined;
 }
@@ -103,6 +112,7 @@ const KNOWN = [
   "maxLosses",
   "concurrency",
   "retention",
+  "resume",
   "quiet",
   "instance",
 ] as const satisfies (keyof SubmitOptions)[];
@@ -197,7 +207,7 @@ function retention(value: number | string | undefined): number {
   );
 }
 
-function ofType<T>(name: "quiet" | "instance", type: "boolean" | "string", value: T): T {
+function ofType<T>(name: "resume" | "quiet" | "instance", type: "boolean" | "string", value: T): T {
   if (value === undefined || typeof value === type) return value;
   throw new UsageError(`submit option ${name}: expected a ${type}, got ${shown(value)}`);
 }
@@ -225,6 +235,7 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
   }
   return {
     label: tag ?? labelFrom(taskName),
+    givenLabel: tag,
     chunkSize: whole("chunkSize", options.chunkSize),
     datacenters: datacenters === undefined ? undefined : datacenterNames(datacenters),
     packages: packages === undefined ? [] : names("packages", packages),
@@ -237,6 +248,7 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
     maxLosses: whole("maxLosses", options.maxLosses),
     concurrency: whole("concurrency", options.concurrency),
     retentionMs: retention(options.retention),
+    resume: ofType("resume", "string", options.resume),
     quiet: ofType("quiet", "boolean", options.quiet) === true,
     instance: ofType("instance", "string", options.instance),
   };

@@ -6,6 +6,7 @@ import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions
 import type { Recorder } from "./submit/recorder.ts";
 import { Recording } from "./submit/recording.ts";
 import { forget, remindOf } from "./submit/reminder.ts";
+import { resumeTag } from "./submit/resume.ts";
 import { submitTag } from "./submit/submit.ts";
 import { Tag } from "./tag/tag.ts";
 import { encodeArguments } from "./values/index.ts";
@@ -109,10 +110,15 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     const { defaults } = options;
     const { packages } = checked;
     const captured = await capture(fn, { name: taskName, packages, ...(defaults === undefined ? {} : { defaults }) });
-    return withSession(
-      checked.instance,
-      async (session) => new Tag<R>(await submitTag(session, { name: taskName, code: captured.code }, calls, checked)),
-    );
+    const taken = { name: taskName, code: captured.code };
+    const { resume } = checked;
+    return withSession(checked.instance, async (session) => {
+      const archive =
+        resume === undefined
+          ? await submitTag(session, taken, calls, checked)
+          : await resumeTag(session, resume, taken, calls, checked);
+      return new Tag<R>(archive);
+    });
   };
   const submit = async (submitOptions: SubmitOptions = {}): Promise<Tag<R>> => {
     const checked = checkSubmitOptions(submitOptions, taskName);

@@ -1,6 +1,7 @@
 import { Args } from "@oclif/core";
 import type { TagStatus } from "../../core/tag/status.ts";
 import { HumqCommand, prose } from "../command.ts";
+import { message } from "../output.ts";
 
 /** How long to look for the rate. */
 const MEASURE_MS = 1_000;
@@ -32,13 +33,17 @@ that is not done it looks twice within a second, for the rate and the time left.
     }
     const status = await client.status(args.tag, { measureMs: MEASURE_MS });
     await this.print(await listOf(status));
+    if (!status.closed && !this.jsonEnabled()) {
+      const { halfAdvice } = await import("../../core/tag/half.ts");
+      message(`Half-submitted: ${halfAdvice(status.tag)}.`);
+    }
     return status;
   }
 }
 
 function stateOf({ expired, closed, paused, calls, succeeded, failed, running }: TagStatus): string {
   if (expired) return "expired";
-  if (!closed) return "not submitted to its end";
+  if (!closed) return "half-submitted";
   if (succeeded + failed >= calls) return "done";
   if (paused) return "paused";
   return running > 0 ? "running" : "waiting";
@@ -65,7 +70,7 @@ async function listOf(status: TagStatus): Promise<string> {
     ["created", moment(createdMs)],
     ["expires", moment(expiresMs)],
     ["datacenters", status.datacenters.map((name) => `${name} (${ended[name]} ended)`).join(", ")],
-    ["calls", closed ? calls : status.expired ? "gone" : "not submitted to its end"],
+    ["calls", closed ? calls : status.expired ? "gone" : `${calls} stored`],
     ["pending", pending],
     ["running", running],
     ["at once", status.concurrency === null ? "no limit" : `at most ${status.concurrency}`],

@@ -10,12 +10,17 @@ export default class Submit extends HumqCommand {
     prose(`FILE is TypeScript or JavaScript and is loaded here, as Node would; FUNCTION is one that it exports (default: the default export,
 or the only function exported). Each line of the --args file is one call: an array holds the arguments in order, an object holds
 them by the parameters' names (a function with one { destructured } parameter gets the object itself). Where a line is wrong,
-nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.`);
+nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.
+
+A submit that is cut off (Ctrl-C, a crash, no network) leaves a half-submitted tag: nothing of it runs. The same command once more with
+--resume TAG sends what is missing; humq delete TAG removes it. What is stored is compared with file, calls and options first:
+where they differ nothing is changed.`);
   static override examples = [
     "<%= config.bin %> submit work.ts#simulate --args calls.jsonl",
     `seq 100 | sed 's/.*/[&]/' | <%= config.bin %> submit pi.js --args - --tag pi --chunk-size 10`,
     "<%= config.bin %> submit try.ts --args few.jsonl --retention 1d",
     "<%= config.bin %> submit resize.ts --args files.jsonl --package sharp@0.34 --cpus 2 --time-limit 5m",
+    "<%= config.bin %> submit work.ts#simulate --args calls.jsonl --resume last",
   ];
   static override args = {
     file: Args.string({ required: true, description: "the file; with #FUNCTION behind it, the function in it" }),
@@ -61,6 +66,10 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
       helpValue: "7d",
       description: "how long the broker keeps the tag; up to [default: 30d]",
     }),
+    resume: Flags.string({
+      helpValue: "TAG",
+      description: "finish this half-submitted tag: name, any unambiguous beginning of it, or last",
+    }),
     quiet: Flags.boolean({ char: "q", description: "no progress bar and no messages" }),
   };
 
@@ -84,11 +93,11 @@ nothing is submitted. The tag's name goes to stdout; what the file prints while 
       throw new UsageError(`nothing to submit: ${flags.args === "-" ? "stdin" : flags.args} holds no calls`);
     const { package: packages, datacenter: datacenters, "chunk-size": chunkSize, "time-limit": timeLimit } = flags;
     const { "time-request": timeRequest, "max-losses": maxLosses } = flags;
-    const { tag: label, cpus, memory, priority, attempts, concurrency, retention } = flags;
+    const { tag: label, cpus, memory, priority, attempts, concurrency, retention, resume } = flags;
     const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency, retention });
     const quiet = flags.quiet || this.jsonEnabled();
     const tag = await task.submit({
-      ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority }),
+      ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority, resume }),
       ...limits,
       quiet,
       instance: instance.name,

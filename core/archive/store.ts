@@ -1,5 +1,6 @@
 import { existsSync, realpathSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { atEnd } from "../ending.ts";
 import { ArchiveError } from "../errors.ts";
 import { guarded } from "./failure.ts";
 import { removeTemporaryFile } from "./files.ts";
@@ -11,6 +12,10 @@ const BUSY_TIMEOUT_MS = 30_000;
 /** Stores that are open, so that none stays half-closed when the process ends. */
 const openStores = new Set<Store>();
 let closesOnExit = false;
+
+function closeAll(): void {
+  for (const store of openStores) store.close();
+}
 
 /** An open connection to the SQLite file of an archive. */
 export class Store {
@@ -29,9 +34,8 @@ export class Store {
     openStores.add(this);
     if (!closesOnExit) {
       closesOnExit = true;
-      process.on("exit", () => {
-        for (const store of openStores) store.close();
-      });
+      process.on("exit", closeAll);
+      atEnd(closeAll);
     }
   }
 

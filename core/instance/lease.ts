@@ -1,5 +1,6 @@
 /** One connection per instance and process, shared by what needs it and closed soon after the last use. */
 import { asBrokerError } from "../broker/trouble.ts";
+import { atWork } from "../ending.ts";
 import { findInstance } from "./home.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -39,7 +40,8 @@ export async function withSession<T>(
   clearTimeout(lease.closing);
   lease.users++;
   try {
-    return await action(await lease.session);
+    const { session } = lease;
+    return await atWork(async () => action(await session));
   } catch (error) {
     if (
       await lease.session.then(

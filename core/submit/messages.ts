@@ -74,19 +74,23 @@ export async function sealCalls(
   return { first, count, generation, parts: parts.length, sealed: hash.digest() };
 }
 
-/**
- * Seals and signs the recorded calls, a page at a time.
- * @param spill stores the parts of arguments that do not fit a message; awaited before the page is yielded
- */
-export async function* signedPages(
-  tag: TagContext,
-  calls: Recorder,
-  chunkSize: number,
-  signer: Signer,
-  spill: (parts: Part[]) => Promise<void>,
-): AsyncGenerator<Page> {
+/** Which of the recorded calls to sign, and how. */
+export interface Paging {
+  chunkSize: number;
+  signer: Signer;
+  /** Whether the message whose first call this is was stored before. Default: none was. */
+  isStored?: (first: number) => boolean;
+  /** Number of the first page. Default 0. */
+  firstPage?: number;
+  /** Stores the parts of arguments that do not fit a message; awaited before the page is yielded. */
+  spill: (parts: Part[]) => Promise<void>;
+}
+
+/** Seals and signs the recorded calls, a page at a time. */
+export async function* signedPages(tag: TagContext, calls: Recorder, paging: Paging): AsyncGenerator<Page> {
+  const { chunkSize, signer, isStored, spill } = paging;
   let bodies: CallBody[] = [];
-  let page = 0;
+  let page = paging.firstPage ?? 0;
   const finish = (): Page => {
     const signed = signPage(tag, page++, bodies, signer);
     const result = {
@@ -101,6 +105,7 @@ export async function* signedPages(
     return result;
   };
   for (let first = 0; first < calls.length; first += chunkSize) {
+    if (isStored?.(first) === true) continue;
     bodies.push(await sealCalls(tag, first, calls.slice(first, first + chunkSize), 0, spill));
     if (bodies.length === PAGE_MESSAGES) yield finish();
   }

@@ -18,8 +18,15 @@ export interface ListedTag {
   datacenters: string[];
   /** Number of calls; undefined where the submit did not end. */
   calls: number | undefined;
+  /** Of a half-submitted tag: number of calls that are stored, where it was asked for. */
+  stored?: number;
   /** What the humq that submitted it speaks; where that is not what is spoken here, nothing else is known of the tag. */
   protocol: number;
+}
+
+/** Whether its submit was cut off, or goes on still. */
+export function isHalfSubmitted({ calls, expiresMs, protocol }: ListedTag): boolean {
+  return calls === undefined && expiresMs >= Date.now() && protocol === PROTOCOL;
 }
 
 /** What is read, or the version in which another humq wrote it. */

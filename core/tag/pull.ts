@@ -10,6 +10,7 @@ import { mayHaveLost, type Reconciled, reconcile } from "../reconcile/reconcile.
 import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "./access.ts";
 import { expiredError, hasExpired, UntilExpired } from "./expiry.ts";
+import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
 import { fetchHashes } from "./hashes.ts";
 import { openAll, openOrRunAgain, type Pulling, type StoredOutcome } from "./open.ts";
 import { Waiting } from "./waiting.ts";
@@ -198,7 +199,7 @@ export async function pull(
   if (hasExpired(manifest)) return openOfExpired(access, archive, options);
   if (closing === undefined) {
     throw new InstanceError(
-      `${manifest.tag} was not submitted to its end: it has no closing record, so its calls do not run`,
+      `${manifest.tag} is ${halfText(await countStoredCalls(access))}, so none of it runs. What to do: ${halfAdvice(manifest.tag)}`,
     );
   }
   const { calls } = closing;

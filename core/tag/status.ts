@@ -9,6 +9,7 @@ import { queueInfo } from "../reconcile/queue.ts";
 import { isOpen, reconcile } from "../reconcile/reconcile.ts";
 import { openTag, type TagAccess } from "./access.ts";
 import { hasExpired } from "./expiry.ts";
+import { countStoredCalls } from "./half.ts";
 
 export interface StatusOptions {
   /** Look twice, so many milliseconds apart, for the rate and the time left. Default 0: once, without them. */
@@ -33,7 +34,7 @@ export interface TagStatus {
   paused: boolean;
   /** Messages (chunks) that may be in the hands of workers at once; null for no limit. */
   concurrency: number | null;
-  /** Number of calls. */
+  /** Number of calls; of a tag that is not closed, how many are stored. */
   calls: number;
   /** Messages (chunks) in the queue that no worker has yet. */
   pending: number;
@@ -71,6 +72,7 @@ export async function statusOf(access: TagAccess): Promise<TagStatus> {
   // In this order, so that no call is counted in neither: what leaves the queue has its outcome by then.
   const queue = await queueInfo(access);
   const counts = await countEnded(access);
+  const calls = closing?.calls ?? (await countStoredCalls(access));
   return {
     tag: manifest.tag,
     task: options.taskName,
@@ -81,7 +83,7 @@ export async function statusOf(access: TagAccess): Promise<TagStatus> {
     closed: closing !== undefined,
     paused: queue?.paused === true,
     concurrency: concurrencyOf(queue?.config.max_ack_pending) || null,
-    calls: closing?.calls ?? 0,
+    calls,
     pending: queue?.num_pending ?? 0,
     running: queue?.num_ack_pending ?? 0,
     ...counts,

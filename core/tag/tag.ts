@@ -21,6 +21,7 @@ import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
 import { TagCall } from "./call.ts";
 import { openLiveTag } from "./expiry.ts";
+import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
 import { findTag } from "./list.ts";
 import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
@@ -86,7 +87,10 @@ export class Tag<R = unknown> {
     return withSession(options.instance, async (session) => {
       const access = await openLiveTag(session, await findTag(session, name));
       if (access.closing === undefined) {
-        throw new InstanceError(`${access.manifest.tag} was not submitted to its end: it has no closing record`);
+        const { tag } = access.manifest;
+        throw new InstanceError(
+          `${tag} is ${halfText(await countStoredCalls(access))}, so none of it runs. What to do: ${halfAdvice(tag)}`,
+        );
       }
       const archive = Archive.createTemporary();
       archive.setMeta("tag", access.manifest.tag);

@@ -1,6 +1,7 @@
 /** Whether there are workers that could ever run a tag's calls. */
 import { formatDuration } from "../duration.ts";
 import { formatMemory } from "../memory.ts";
+import { type TagOptions, timeAskedMs } from "../trust/options.ts";
 import { PROTOCOL, VERSION } from "../version.ts";
 import type { Reason } from "./explain.ts";
 import type { WorkerEntry } from "./workers.ts";
@@ -13,6 +14,14 @@ export interface Need {
   memoryBytes: number;
   /** Milliseconds that a worker must have left; 0 where it says nothing. */
   timeMs: number;
+}
+
+export function needOf(
+  datacenters: readonly string[],
+  options: Pick<TagOptions, "cpus" | "memoryBytes" | "timeLimitMs" | "timeRequestMs">,
+): Need {
+  const { cpus, memoryBytes } = options;
+  return { datacenters, cpus, memoryBytes, timeMs: timeAskedMs(options) };
 }
 
 export function plural(count: number, noun: string): string {

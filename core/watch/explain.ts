@@ -2,9 +2,9 @@
 import type { Session } from "../instance/session.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
+import { halfAdvice, halfText } from "../tag/half.ts";
 import { statusOf, type TagStatus } from "../tag/status.ts";
-import { timeAskedMs } from "../trust/options.ts";
-import { type Need, ofWorkers, plural, speaksOurs } from "./able.ts";
+import { needOf, ofWorkers, plural, speaksOurs } from "./able.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
 /** What keeps a tag, stable for programs. */
@@ -62,8 +62,8 @@ function ended(status: TagStatus): Reason | undefined {
   if (!status.closed) {
     return {
       code: "not-closed",
-      message: "it was not submitted to its end: it has no closing record, so its calls do not run",
-      advice: "wait for the program that submits it; if that was cut off, submit again",
+      message: `it is ${halfText(calls)}. It has no closing record, so none of them runs`,
+      advice: halfAdvice(tag),
     };
   }
   if (succeeded + failed >= calls) {
@@ -72,11 +72,6 @@ function ended(status: TagStatus): Reason | undefined {
     return { code: "finished", message: `all ${plural(calls, "call")} have ended: ${all}`, advice };
   }
   return undefined;
-}
-
-function needOf({ manifest, options }: TagAccess): Need {
-  const { cpus, memoryBytes } = options;
-  return { datacenters: manifest.datacenters, cpus, memoryBytes, timeMs: timeAskedMs(options) };
 }
 
 /** What happens to calls that nobody has taken yet. */
@@ -130,7 +125,7 @@ function unfinished(
   if (status.paused) {
     reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
   }
-  const missing = ofWorkers(needOf(access), workers);
+  const missing = ofWorkers(needOf(access.manifest.datacenters, access.options), workers);
   if (missing !== undefined) reasons.push(missing);
   else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(speaksOurs), queue));
   if (running > 0) {

@@ -18,6 +18,7 @@ import {
 import { createQueue } from "../../core/broker/queue.ts";
 import { StreamReader } from "../../core/broker/read.ts";
 import { storeCode } from "../../core/submit/code.ts";
+import { SafeStore } from "../../core/submit/store.ts";
 import { openCode, sealCode } from "../../core/trust/code.ts";
 import { Lab, type Person } from "../support/lab.ts";
 
@@ -301,18 +302,19 @@ describe("reading", () => {
     const code = Buffer.from(`export default () => 42; // ${randomUUID()} ${"x".repeat(1_200_000)}`);
     const sealed = sealCode(ada.session.identity.codeSecret, owner, code);
     const untilMs = Date.now() + RETENTION_MS;
-    await storeCode(ada.nc, ada.grant.user, sealed, untilMs);
+    const store = await SafeStore.open(ada.nc);
+    await storeCode(store, ada.grant.user, sealed, untilMs);
     const subject = subjectOf.functionPart(u, sealed.reference.name);
     const reader = await StreamReader.open(worker, IMPORTED_API);
     const parts: Uint8Array[] = [];
     for await (const message of reader.all(streamOf.functions(u), subject)) parts.push(message.data);
     expect(parts.length).toBe(3);
     expect(Buffer.compare(openCode(sealed.key, owner, sealed.reference, parts), code)).toBe(0);
-    await storeCode(ada.nc, ada.grant.user, sealed, untilMs);
+    await storeCode(store, ada.grant.user, sealed, untilMs);
     expect(await count(streamOf.functions(u), subject)).toBe(3);
     // For a tag that outlives what is stored it is stored again, and takes the place of the one before.
     const before = await reader.next(streamOf.functions(u), subject);
-    await storeCode(ada.nc, ada.grant.user, sealed, Date.now() + CODE_RETENTION_MS + 1000);
+    await storeCode(store, ada.grant.user, sealed, Date.now() + CODE_RETENTION_MS + 1000);
     expect(await count(streamOf.functions(u), subject)).toBe(3);
     expect((await reader.next(streamOf.functions(u), subject))!.seq).toBeGreaterThan(before!.seq);
   });

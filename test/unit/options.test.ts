@@ -21,7 +21,7 @@ const DEFAULTS = {
 };
 const KNOWN_NAMES =
   "tag, chunkSize, datacenters, packages, cpus, timeLimit, timeRequest, memory, priority, attempts, maxLosses, " +
-  "concurrency, retention, quiet, instance";
+  "concurrency, retention, resume, quiet, instance";
 const KNOWN = `Known: ${KNOWN_NAMES}.`;
 
 function messageOf(action: () => unknown): string {
@@ -53,11 +53,14 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     maxLosses: 2,
     concurrency: 16,
     retention: "12h",
+    resume: "night-run_2_5",
     quiet: true,
     instance: "work",
   };
   expect(checkSubmitOptions(options, "costly")).toEqual({
     label: "night-run_2",
+    givenLabel: "night-run_2",
+    resume: "night-run_2_5",
     chunkSize: 100,
     datacenters: ["gpu", "local"],
     packages: ["sharp@0.34"],
@@ -144,6 +147,7 @@ test.each<[unknown, string]>([
     { memory: "10MB" },
     'UsageError: submit option memory: expected at least 100MB, since the process that runs a call takes its part; got "10MB"',
   ],
+  [{ resume: true }, "UsageError: submit option resume: expected a string, got true"],
   [{ quiet: "no" }, 'UsageError: submit option quiet: expected a boolean, got "no"'],
   [{ instance: 7 }, "UsageError: submit option instance: expected a string, got 7"],
   [null, `UsageError: submit options: expected an object with any of ${KNOWN_NAMES}; got null`],

@@ -1,0 +1,106 @@
+/** Sending the calls of a tag and its closing record: all of a new one, or what is missing of one that was cut off. */
+import type { Archive } from "../archive/index.ts";
+import { recordExpiry } from "../broker/expiry.ts";
+import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { atEnd } from "../ending.ts";
+import { BrokerError, HumqError, InstanceError } from "../errors.ts";
+import type { Session } from "../instance/session.ts";
+import { showProgress } from "../progress.ts";
+import { halfText } from "../tag/half.ts";
+import { PAGE_MESSAGES } from "../trust/call.ts";
+import { closingRecord, type Manifest } from "../trust/manifest.ts";
+import { signRecord } from "../trust/signed.ts";
+import { type Page, signedPages, type TagContext } from "./messages.ts";
+import type { Recorder } from "./recorder.ts";
+import type { SafeStore } from "./store.ts";
+import { storeParts, Uploader } from "./upload.ts";
+
+/** What is to be sent. */
+export interface Sending {
+  tag: TagContext;
+  lifetime: Pick<Manifest, "createdMs" | "notAfterMs">;
+  calls: Recorder;
+  chunkSize: number;
+  quiet: boolean;
+  archive: Archive;
+  /** Of a tag that is resumed: for each message 1 where it is stored. */
+  stored?: Uint8Array;
+}
+
+/** Remembers the hash of each call, to which its outcome must be bound. */
+function keepHashes(archive: Archive, page: Page): void {
+  for (const { first, count, hash } of page.calls)
+    archive.putHashes(
+      first,
+      Array.from({ length: count }, () => hash),
+    );
+}
+
+async function sendCalls(session: Session, store: SafeStore, sending: Sending, uploader: Uploader): Promise<void> {
+  const { tag, calls, chunkSize, quiet, archive, stored } = sending;
+  const isNew = stored === undefined;
+  const progress = showProgress("submit", calls.length, quiet);
+  try {
+    const pages = signedPages(tag, calls, {
+      chunkSize,
+      signer: session.identity.signer,
+      spill: (parts) => storeParts(store, parts, isNew),
+      ...(!isNew && {
+        isStored: (first) => stored[first / chunkSize] === 1,
+        // Beyond those of the submit that was cut off.
+        firstPage: Math.ceil(stored.length / PAGE_MESSAGES),
+      }),
+    });
+    for await (const page of pages) {
+      keepHashes(archive, page);
+      await uploader.add(page.messages);
+      const last = page.calls.at(-1)!;
+      progress.update(last.first + last.count);
+    }
+    await uploader.done();
+  } finally {
+    progress.stop();
+  }
+}
+
+/**
+ * Sends calls, then the closing record. Where it fails, or Ctrl-C ends it, the message says how to go on.
+ * @throws what was the matter, with what became of the tag
+ */
+export async function sendAndClose(session: Session, store: SafeStore, sending: Sending): Promise<void> {
+  const { tag, calls, chunkSize, stored } = sending;
+  const messages = Math.ceil(calls.length / chunkSize);
+  const before = stored?.reduce((sum, isStored) => sum + isStored, 0) ?? 0;
+  const uploader = new Uploader(store, tag.u, messages - before);
+  const fate = () => {
+    const sent = Math.min((before + uploader.confirmed) * chunkSize, calls.length);
+    return (
+      `${tag.tag} is ${halfText(sent)} of ${calls.length.toLocaleString("en")}, and none of it runs. Finish it by the same submit ` +
+      `once more, with --resume ${tag.tag} (in a script: submit({ resume: "${tag.tag}" })), or remove it: humq delete ${tag.tag}`
+    );
+  };
+  const forget = atEnd(() => process.stderr.write(`\nhumq: interrupted. ${fate()}\n`));
+  try {
+    await sendCalls(session, store, sending, uploader);
+    const { rootKey, user, tag: name } = tag;
+    const closing = signRecord(
+      closingRecord,
+      { rootKey, user, tag: name, calls: calls.length, messages },
+      session.identity.signer,
+    );
+    const u = shortUser(user);
+    await store.once(streamOf.tags(u), {
+      subject: subjectOf.close(u, name),
+      data: closing,
+      ...recordExpiry(sending.lifetime),
+    });
+  } catch (error) {
+    if (!(error instanceof HumqError)) throw error;
+    const message = `${error.message.replace(/\.$/, "")}. ${fate()}`;
+    throw error instanceof BrokerError
+      ? new BrokerError(message, { cause: error })
+      : new InstanceError(message, { cause: error });
+  } finally {
+    forget();
+  }
+}

@@ -1,0 +1,112 @@
+/** Storing what a submit sends so that any of it can be sent again: an answer that did not come says nothing. */
+import type { NatsConnection } from "@nats-io/transport-node";
+import { Lanes } from "../broker/lanes.ts";
+import { persist, type Told } from "../broker/persist.ts";
+import { expectLast, expectNone, isTaken, type Message, publish } from "../broker/publish.ts";
+import { purgeManager } from "../broker/purge.ts";
+import { StreamReader } from "../broker/read.ts";
+import { BrokerError, InstanceError } from "../errors.ts";
+
+const READS_AT_ONCE = 64;
+
+function same(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+/** A subject of ours holds something else than what we send: it is not the broker's trouble. */
+function elsewhere(subject: string): InstanceError {
+  return new InstanceError(
+    `${subject} was stored by another program at the same time, so two of them submit or resume this tag. When the other one ` +
+      "has ended: if the tag is still half-submitted, resume it",
+  );
+}
+
+export class SafeStore {
+  readonly nc: NatsConnection;
+  readonly #reader: StreamReader;
+  readonly #tell: Told | undefined;
+
+  private constructor(nc: NatsConnection, reader: StreamReader, tell: Told | undefined) {
+    this.nc = nc;
+    this.#reader = reader;
+    this.#tell = tell;
+  }
+
+  /** @param tell hears of a broker that does not answer for long */
+  static async open(nc: NatsConnection, tell?: Told): Promise<SafeStore> {
+    return new SafeStore(nc, await StreamReader.open(nc), tell);
+  }
+
+  /** See {@link persist}. */
+  persist<T>(attempt: () => Promise<T>): Promise<T> {
+    return persist(this.nc, attempt, this.#tell);
+  }
+
+  /** Stores a message on a subject that takes one. Where this very message is there already, that is as good. */
+  async once(stream: string, message: Message): Promise<void> {
+    await this.persist(async () => {
+      try {
+        await publish(this.nc, message, expectNone(message.subject));
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+        const stored = await this.#reader.last(stream, message.subject);
+        if (stored === null || !same(stored.data, message.data)) throw elsewhere(message.subject);
+      }
+    });
+  }
+
+  /** Those of `messages` that are not stored. @throws InstanceError where something else is stored in the place of one */
+  async missing(stream: string, messages: readonly Message[]): Promise<Message[]> {
+    const isMissing: boolean[] = [];
+    const lanes = new Lanes(READS_AT_ONCE);
+    for (const [i, { subject, data }] of messages.entries()) {
+      await lanes.run(async () => {
+        const stored = await this.#reader.last(stream, subject);
+        if (stored !== null && !same(stored.data, data)) throw elsewhere(subject);
+        isMissing[i] = stored === null;
+      });
+    }
+    await lanes.done();
+    return messages.filter((_, i) => isMissing[i]);
+  }
+
+  /**
+   * Stores parts one behind the other on their subject, each where the one before is the last: none twice, none out of
+   * order. What is there from an upload of the same parts that was cut off is gone on from, anything else removed.
+   * @param sinceMs what was stored before counts for nothing, and goes when the new parts are there. Milliseconds since 1970.
+   */
+  async parts(stream: string, parts: readonly Message[], sinceMs = 0): Promise<void> {
+    const subject = parts[0]?.subject;
+    if (subject === undefined) return;
+    await this.persist(async () => {
+      const manager = await purgeManager(this.nc);
+      let last = 0;
+      const places: number[] = [];
+      let hasOld = false;
+      for await (const { data, seq, timeMs } of this.#reader.all(stream, subject)) {
+        last = seq;
+        const part = parts[places.length];
+        if (timeMs < sinceMs) {
+          hasOld = true;
+        } else if (part !== undefined && same(part.data, data)) {
+          places.push(seq);
+        } else {
+          await manager.streams.purge(stream, { filter: subject });
+          [last, hasOld, places.length] = [0, false, 0];
+          break;
+        }
+      }
+      for (const part of parts.slice(places.length)) {
+        try {
+          last = await publish(this.nc, part, expectLast(subject, last));
+          places.push(last);
+        } catch (error) {
+          if (!isTaken(error)) throw error;
+          // A part that was given up on came after all, or somebody else stores the same: look again.
+          throw new BrokerError(`${subject} changed while it was written`);
+        }
+      }
+      if (hasOld) await manager.streams.purge(stream, { filter: subject, seq: places[0]! });
+    });
+  }
+}
