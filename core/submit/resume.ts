@@ -1,9 +1,10 @@
 /** Finishing a tag whose submit was cut off: what is stored is checked against what is recorded now, the rest is sent. */
 import type { Archive } from "../archive/index.ts";
 import { expiryOf } from "../broker/expiry.ts";
+import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
 import { createQueue } from "../broker/queue.ts";
 import { readOwnControl } from "../control/state.ts";
-import { StoredCalls } from "../control/stored.ts";
+import { type CheckedCall, StoredCalls } from "../control/stored.ts";
 import { formatDuration } from "../duration.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
@@ -94,6 +95,18 @@ function refuse(tag: string, difference: string, isClosed: boolean): UsageError 
   return new UsageError(`this is not what ${tag} was submitted with: ${difference}. ${advice}`);
 }
 
+/** The messages of a tag. @throws RefusedError | DecodeError where one of a half-submitted tag is not what you signed */
+async function* storedCalls(access: TagAccess): AsyncGenerator<CheckedCall> {
+  const { reader, u, manifest, closing } = access;
+  const calls = new StoredCalls(access);
+  if (closing !== undefined) {
+    yield* calls.all();
+    return;
+  }
+  for await (const { subject, data } of reader.all(streamOf.calls(u), subjectOf.call(u, manifest.tag, "*")))
+    yield calls.check(data, indexOf(subject));
+}
+
 /**
  * Checks each stored message against the recorded calls, and keeps its hash.
  * @returns for each message 1 where it is stored
@@ -107,7 +120,7 @@ async function checkStored(access: TagAccess, calls: Recorder, archive: Archive,
   const progress = showProgress("check", calls.length, quiet);
   let checked = 0;
   try {
-    for await (const call of new StoredCalls(access).all()) {
+    for await (const call of storedCalls(access)) {
       const { first, count, hash } = call;
       // Calls that were retried since lie by themselves.
       const expected = isClosed ? count : Math.min(chunkSize, calls.length - first);
