@@ -1,5 +1,5 @@
 /** Installs from a registry of our own on loopback, with the real npm. */
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
@@ -7,13 +7,17 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Executor } from "../../worker/executor/executor.ts";
+import { MARK_VARIABLE } from "../../worker/isolation/strays.ts";
 import { packagesFolder } from "../../worker/packages/folders.ts";
 import { installPackages } from "../../worker/packages/index.ts";
+import { processesOf } from "../faults/world/processes.ts";
 import { isolations, Submitter, scratch } from "./executor-harness.ts";
 
 const registry = new Map<string, { manifest: object; tarball: Buffer }>();
 let server: Server;
 let downloads: string[] = [];
+/** What the install script of "slow" waits for, in a process that has left its group. */
+const SLOW = `6${Date.now()}`;
 
 /** Makes a package of version 1.2.3 as a registry would hold it. */
 function publish(name: string, files: Record<string, string>, manifest: object = {}): void {
@@ -39,6 +43,14 @@ beforeAll(async () => {
     {
       "index.js": "module.exports = require('./built.json');",
       "build.js": "require('fs').writeFileSync('built.json', JSON.stringify({ ...process.env }));",
+    },
+    { scripts: { install: "node build.js" } },
+  );
+  publish(
+    "slow",
+    {
+      "index.js": "",
+      "build.js": `require('child_process').spawn('sleep', ['${SLOW}'], { detached: true, stdio: 'ignore' }); setInterval(() => {}, 1000);`,
     },
     { scripts: { install: "node build.js" } },
   );
@@ -105,7 +117,8 @@ describe.each(isolations)("packages, isolation %s", (isolation) => {
     const folder = await installPackages(["builds"], options);
     const environment = JSON.parse(readFileSync(join(folder, "node_modules/builds/built.json"), "utf8"));
     expect(environment.npm_lifecycle_event).toBe("install");
-    expect(Object.keys(environment).filter((name) => name.startsWith("HUMQ"))).toEqual([]);
+    const names = Object.keys(environment).filter((name) => name.startsWith("HUMQ"));
+    expect(names).toEqual(isolation === "none" ? [MARK_VARIABLE] : []);
     const without = await installPackages(["builds@1"], { ...options, scripts: false });
     expect(existsSync(join(without, "node_modules/builds/built.json"))).toBe(false);
   });
@@ -130,6 +143,19 @@ describe.each(isolations)("packages, isolation %s", (isolation) => {
     // The failure is of that set only.
     expect(existsSync(await installPackages(["appears-later@1"], options))).toBe(true);
     registry.delete("appears-later");
+  });
+
+  test("an installation ends with its worker, and whatever its scripts have started", async () => {
+    const options = { cacheDir: scratch("humq-install-"), user: "UALICE", isolation };
+    const module = new URL("../../worker/packages/index.ts", import.meta.url).href;
+    const script = `import { installPackages } from ${JSON.stringify(module)};
+      await installPackages(["slow"], ${JSON.stringify(options)});`;
+    const installer = spawn(process.execPath, ["--input-type=module", "-e", script], { stdio: "ignore" });
+    const sleeping = () => processesOf(SLOW).filter((text) => text.endsWith(`sleep ${SLOW}`));
+    await expect.poll(sleeping, { timeout: 60_000 }).toHaveLength(1);
+    installer.kill("SIGKILL");
+    await expect.poll(sleeping, { timeout: 10_000 }).toEqual([]);
+    await expect.poll(() => processesOf(options.cacheDir), { timeout: 10_000 }).toEqual([]);
   });
 
   test("two workers that install the same set at once both get it", async () => {

@@ -7,6 +7,7 @@ import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
+import { MARK_VARIABLE } from "../isolation/strays.ts";
 import type { MemoryGroup } from "../limits/cgroup.ts";
 import { heapLimitMegabytes } from "./memory-limit.ts";
 import { POSITION_FD } from "./protocol.ts";
@@ -42,6 +43,8 @@ export interface Launched {
   workDir: string;
   /** The folders that are emptied between calls, as the executor sees them. */
   folders: string[];
+  /** By which everything that it starts is found; undefined in a sandbox, which ends as a whole. */
+  mark: string | undefined;
   /** The child's position file, open; whoever launches closes it. */
   positionFd: number;
   /** The sandbox's first process on this machine, once it is known. */
@@ -118,7 +121,7 @@ export function launch(options: LaunchOptions): Launched {
     // What lies between is not passed on anyway; and `Array.from` fills the gaps.
     stdio: Array.from(stdio, (entry) => entry ?? "ignore"),
     cwd: workDir,
-    env: { ...cleanEnvironment(home, path), ...options.env },
+    env: { ...cleanEnvironment(home, path), ...(inSandbox ? {} : { [MARK_VARIABLE]: workDir }), ...options.env },
     detached: true,
   });
   closeSync(nothing);
@@ -131,6 +134,7 @@ export function launch(options: LaunchOptions): Launched {
     stdout: child.stdout!,
     stderr: child.stderr!,
     workDir,
+    mark: inSandbox ? undefined : workDir,
     positionFd,
     folders: [home],
     sandboxPid: info === undefined ? Promise.resolve(undefined) : readSandboxPid(info),

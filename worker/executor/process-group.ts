@@ -1,15 +1,18 @@
 /** Signals an executor with everything it started, and removes what it leaves. */
 import type { ChildProcess } from "node:child_process";
 import { rm } from "node:fs/promises";
+import { endStrays } from "../isolation/strays.ts";
 import type { Launched } from "./launch.ts";
 
 export class ProcessGroup {
   readonly #pid: number | undefined;
+  readonly #mark: string | undefined;
   #sandboxPid: number | undefined;
   #gone = false;
 
-  constructor({ child, sandboxPid }: Launched) {
+  constructor({ child, sandboxPid, mark }: Launched) {
     this.#pid = child.pid;
+    this.#mark = mark;
     void sandboxPid.then((pid) => {
       this.#sandboxPid = pid;
     });
@@ -32,9 +35,10 @@ export class ProcessGroup {
     for (const pid of pids) signal(pid, "SIGKILL");
   }
 
-  /** The leader has ended: ends what it left in its group. The number must not be signalled after this. */
+  /** The leader has ended: ends what it left, in its group or outside. The number must not be signalled after this. */
   finish(): void {
     this.kill();
+    if (this.#mark !== undefined) endStrays(this.#mark);
     this.#gone = true;
   }
 

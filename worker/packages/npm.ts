@@ -2,11 +2,14 @@
 import { spawn } from "node:child_process";
 import { existsSync, realpathSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { HumqError } from "../../core/errors.ts";
 import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
-import { SANDBOX_WORK } from "../isolation/layout.ts";
+import { codePath, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
+import { MARK_VARIABLE } from "../isolation/strays.ts";
+import { GUARD_FD } from "./guard-fd.ts";
 
 /** Packages were not installed; the message ends with the installer's last lines. */
 export class PackageInstallError extends HumqError {
@@ -92,7 +95,9 @@ function installCommand({ folder, npmCache, isolation, scripts }: InstallOptions
   const flags = scripts ? FLAGS : [...FLAGS, "--ignore-scripts"];
   if (isolation === "none") {
     const path = `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? STANDARD_PATH}`;
-    return { file: process.execPath, args: [npm, "install", ...flags, `--cache=${npmCache}`], home: folder, path };
+    const guard = pathToFileURL(codePath("worker/packages/guard")).href;
+    const args = ["--import", guard, npm, "install", ...flags, `--cache=${npmCache}`];
+    return { file: process.execPath, args, home: folder, path };
   }
   const npmRoot = dirname(dirname(npm));
   const sandbox = sandboxed({
@@ -115,8 +120,14 @@ export async function npmInstall(options: InstallOptions): Promise<void> {
   const { file, args, home, path } = installCommand(options);
   const child = spawn(file, args, {
     cwd: options.folder,
-    stdio: ["ignore", "pipe", "pipe"],
-    env: { ...cleanEnvironment(home, path), ...networkEnvironment(), NODE_DISABLE_COMPILE_CACHE: "1" },
+    // The last one is the lifeline, GUARD_FD.
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+    env: {
+      ...cleanEnvironment(home, path),
+      ...networkEnvironment(),
+      NODE_DISABLE_COMPILE_CACHE: "1",
+      ...(options.isolation === "none" ? { [MARK_VARIABLE]: options.folder } : {}),
+    },
     detached: true,
     timeout: INSTALL_TIMEOUT_MS,
     killSignal: "SIGKILL",
@@ -127,8 +138,10 @@ export async function npmInstall(options: InstallOptions): Promise<void> {
     output = (output + text).slice(-64 * 1024);
     options.onOutput?.(text);
   };
-  child.stdout.on("data", listen);
-  child.stderr.on("data", listen);
+  child.stdout?.on("data", listen);
+  child.stderr?.on("data", listen);
+  // The lifeline breaks with the process, whose end is reported.
+  child.stdio[GUARD_FD]?.on("error", () => undefined);
   const ended = await new Promise<string | undefined>((resolve) => {
     child.on("error", (error) => resolve(`npm did not start: ${error.message}`));
     child.on("close", (code, signal) => {

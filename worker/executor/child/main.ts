@@ -1,9 +1,9 @@
 /** The executor: a process that runs one user's calls, one at a time. Started by ../launch.ts. */
-import type { Message } from "../protocol.ts";
+import { watchLifeline } from "../../isolation/lifeline.ts";
+import { LIFELINE_FD, type Message } from "../protocol.ts";
 import { callContext } from "./call.ts";
 import { captureConsole } from "./console-output.ts";
 import { freshFolders } from "./folders.ts";
-import { watchLifeline } from "./lifeline.ts";
 import { listen, send } from "./link.ts";
 import { Runner } from "./runner.ts";
 import { addCode, addTag, forget } from "./tags.ts";
@@ -11,7 +11,7 @@ import { addCode, addTag, forget } from "./tags.ts";
 let runner: Runner | undefined;
 
 function start(options: Extract<Message, { kind: "start" }>["body"]): Runner {
-  if (options.watchLifeline === 1) watchLifeline();
+  if (options.watchLifeline === 1) watchLifeline(LIFELINE_FD);
   process.umask(0o077);
   freshFolders(options.folders);
   const started = new Runner(options);
