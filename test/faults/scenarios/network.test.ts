@@ -9,13 +9,13 @@ for (const outage of ["refuses", "silent"] as const) {
     async (trial, world) => {
       for (let i = 0; i < 2; i++) await world.startWorker();
       const load = await trial.submit({ calls: 400, mostMs: 100 });
-      const pulled = trial.pull(load);
+      const pulling = await trial.beginPull(load);
       await delay(trial.random.whole(1_000, 3_000));
       await trial.look("before the cut");
       world.cut(outage);
       await delay(seconds(15, 120));
       world.proxy.mend();
-      await pulled;
+      await pulling.ended;
     },
   );
 }

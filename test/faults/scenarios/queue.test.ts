@@ -9,8 +9,8 @@ scenario("calls are acknowledged that nobody ran, and the queue is deleted", asy
   expect(await forgeAcks(world.instance, load.tag, 40)).toBe(40);
   await world.startWorker();
   await trial.beginsToRun(load);
-  const pulled = trial.pull(load);
+  const pulling = await trial.beginPull(load);
   await delay(trial.random.whole(0, 1_500));
   await deleteQueue(world.instance, load.tag);
-  await pulled;
+  await pulling.ended;
 });

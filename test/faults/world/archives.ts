@@ -1,4 +1,5 @@
 /** Archives read as SQLite files: none of humq's code takes part. */
+import { existsSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import type { FoundArchive, FoundOutcome } from "../check/history.ts";
 
@@ -34,4 +35,16 @@ export function readArchive(path: string, name: string): FoundArchive {
     }),
   );
   return { name, tag, integrity, outcomes };
+}
+
+/** Whether there is an archive, and somebody has filed something in it. */
+export function holdsOutcomes(path: string): boolean {
+  if (!existsSync(path)) return false;
+  using db = new DatabaseSync(path, { readOnly: true });
+  try {
+    return db.prepare("SELECT 1 FROM outcomes LIMIT 1").get() !== undefined;
+  } catch {
+    // It is being made.
+    return false;
+  }
 }

@@ -6,7 +6,7 @@ import { until } from "../../support/until.ts";
 import { check } from "../check/check.ts";
 import type { Behaviour, FoundArchive, History, Load, Look, SubmittedCall } from "../check/history.ts";
 import type { Told } from "../load.ts";
-import { readArchive } from "./archives.ts";
+import { holdsOutcomes, readArchive } from "./archives.ts";
 import { lookAt, tagsOn } from "./look.ts";
 import type { Random } from "./random.ts";
 import type { World } from "./world.ts";
@@ -151,6 +151,22 @@ export class Trial {
     const archive = readArchive(path, `${load.load} ${name}`);
     this.#archives.push(archive);
     return archive;
+  }
+
+  /** Begins to pull a load, and waits until its client is at it: a command that begins while the broker is away fails. */
+  async beginPull(load: PlannedLoad): Promise<{ ended: Promise<FoundArchive> }> {
+    const ended = this.pull(load);
+    // Whoever waits for it hears of it.
+    ended.catch(() => undefined);
+    await Promise.race([
+      ended,
+      until(
+        "outcomes in the archive",
+        () => holdsOutcomes(this.archiveOf(load)),
+        (held) => held,
+      ),
+    ]);
+    return { ended };
   }
 
   /** The name of a load's tag, as the broker has it: its client was killed before it could say. */

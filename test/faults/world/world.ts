@@ -205,7 +205,8 @@ export class World implements AsyncDisposable {
   async run(args: readonly string[]): Promise<Finished> {
     const finished = await this.client(args).finished;
     if (finished.code === 0) return finished;
-    throw new Error(`humq ${args.join(" ")} ended with ${finished.code ?? finished.signal}: ${finished.stderr}`);
+    const { code, signal, stdout, stderr } = finished;
+    throw new Error(`humq ${args.join(" ")} ended with ${code ?? signal}: ${stdout}${stderr}`);
   }
 
   /** Stops workers and broker in order. @returns processes and files that are there all the same */
