@@ -1,5 +1,8 @@
 /** Calls looked at one by one, and run again here. */
 import { createHash } from "node:crypto";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "acorn";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
@@ -8,12 +11,19 @@ import { withSession } from "../../core/instance/lease.ts";
 import { PROGRAM } from "../support/cli.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { runProgram } from "../support/processes.ts";
+import { temporaryDirectory } from "../support/tools.ts";
 
 let instance: TestInstance;
+const registryBefore = process.env.npm_config_registry;
 beforeAll(async () => {
+  process.env.npm_config_registry = "http://127.0.0.1:9/";
   instance = await startInstance({ slots: 2 });
 });
-afterAll(() => instance?.stop());
+afterAll(async () => {
+  if (registryBefore === undefined) delete process.env.npm_config_registry;
+  else process.env.npm_config_registry = registryBefore;
+  await instance?.stop();
+});
 
 const humq = (...args: string[]) => runProgram(process.execPath, [PROGRAM, ...args], { env: instance.env });
 
@@ -104,6 +114,43 @@ test("on the command line: result on stdout, prints on stderr, exit code 1 where
     code: 2,
     stderr: "humq: --args: expected a JSON array of the arguments, got 1. For one: [1]\n",
   });
+});
+
+test("packages named at submit come from a folder here, other arguments from whoever runs it", async () => {
+  const work = task((text: string, times?: number): string =>
+    parse(text, { ecmaVersion: 2024 }).type.repeat(times ?? 1),
+  );
+  work("1 + 1");
+  // Workers cannot install it: nothing answers at that registry.
+  using tag = await work.submit({ packages: ["acorn@8"], attempts: 1 });
+  using folder = temporaryDirectory("humq rerun ");
+  const acorn = join(folder.path, "node_modules", "acorn");
+  mkdirSync(acorn, { recursive: true });
+  writeFileSync(
+    join(acorn, "package.json"),
+    JSON.stringify({ name: "acorn", version: "8.99.0", type: "module", main: "index.js" }),
+  );
+  writeFileSync(
+    join(acorn, "index.js"),
+    `export const parse = (text) => ({ type: "the folder's own: " + text + ";" });`,
+  );
+  const packagesDir = folder.path;
+  expect(await tag.call(0).run(undefined, { packagesDir })).toBe("the folder's own: 1 + 1;");
+  expect(await tag.call(0).run(["2", 2], { packagesDir })).toBe("the folder's own: 2;the folder's own: 2;");
+  const loaded = await tag.call(0).load({ packagesDir });
+  expect(loaded.arguments).toEqual(["1 + 1"]);
+  expect(await loaded.run(["3"])).toBe("the folder's own: 3;");
+  const inFolder = (cwd: string, ...args: string[]) =>
+    runProgram(process.execPath, [PROGRAM, "rerun", tag.name, "0", ...args], { env: instance.env, cwd });
+  expect(await inFolder(packagesDir)).toMatchObject({ code: 0, stdout: `"the folder's own: 1 + 1;"\n` });
+  expect(await inFolder(packagesDir, "--args", '["4", 2]')).toMatchObject({
+    code: 0,
+    stdout: `"the folder's own: 4;the folder's own: 4;"\n`,
+  });
+  using empty = temporaryDirectory("humq rerun ");
+  const without = await inFolder(empty.path);
+  expect(without.code).not.toBe(0);
+  expect(without.stderr).toContain("acorn");
 });
 
 test("tasks: how each call ended", async () => {
