@@ -23,6 +23,8 @@ export class ActiveTag {
   suspects = 0;
   /** How long a message occupies a slot, in milliseconds; undefined before the first has ended. */
   averageMs: number | undefined;
+  /** When messages of it came last, on the clock of `performance.now()`; before that, when it was found. */
+  cameMs = performance.now();
   /** No pull before this, on the clock of `performance.now()`. */
   restUntilMs = 0;
   /** Messages that may be in workers' hands at once, over all workers; 0 for no limit. Its submitter may change it. */

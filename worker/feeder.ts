@@ -8,7 +8,11 @@ import type { QueueInfo } from "./queue.ts";
 import { type Load, type Need, Room } from "./room.ts";
 import { Turns } from "./turns.ts";
 
-/** Rest of a tag whose calls are all in workers' hands: one of those workers may vanish. */
+/**
+ * Rest of a tag whose calls are all in workers' hands: one of those workers may hand some back, or vanish. A quarter of
+ * the time since a message came, within these bounds.
+ */
+const WATCH_LEAST_MS = 250;
 const WATCH_MS = 2_000;
 /** Rest of a tag that has calls which the server does not give out now (its concurrency limit). */
 const BLOCKED_MS = 250;
@@ -209,11 +213,11 @@ export class Feeder {
     const queue = await this.#info(tag);
     if (queue === undefined || (queue.pending === 0 && queue.running === 0)) {
       if (tag.held === 0 && tag.storing === 0) this.#remove(tag);
-      else tag.restUntilMs = performance.now() + WATCH_MS;
+      else tag.restUntilMs = performance.now() + watchMs(tag);
       return;
     }
     tag.concurrency = queue.concurrency;
-    const restMs = queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : WATCH_MS;
+    const restMs = queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : watchMs(tag);
     tag.restUntilMs = performance.now() + restMs;
   }
 
@@ -269,8 +273,10 @@ export class Feeder {
       tag.held++;
       this.#take(tag, delivery);
     }
-    if (deliveries.length > 0) this.#turns.end(tag, now);
-    else {
+    if (deliveries.length > 0) {
+      tag.cameMs = now;
+      this.#turns.end(tag, now);
+    } else {
       this.#endTurn(tag);
       await this.#look(tag);
     }
@@ -304,4 +310,8 @@ export class Feeder {
     this.#stopped = true;
     this.#wake();
   }
+}
+
+function watchMs({ cameMs }: ActiveTag): number {
+  return Math.min(WATCH_MS, Math.max(WATCH_LEAST_MS, (performance.now() - cameMs) / 4));
 }
