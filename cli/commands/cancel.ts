@@ -10,10 +10,17 @@ export default class Cancel extends HumqCommand {
 cancelled call may still be computed there; its outcome does not count.`);
   static override examples = [
     "<%= config.bin %> cancel last",
+    "<%= config.bin %> cancel pi_3f --state pending",
     '<%= config.bin %> cancel pi_3f 3,7-20 --reason "wrong input"',
   ];
   static override args = { tag: tagArg, calls: callsArg };
   static override flags = {
+    state: Flags.string({
+      options: ["pending", "running"],
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "only calls that no worker has yet, or only those that run",
+    }),
     reason: Flags.string({ description: "told to whoever reads how the calls ended" }),
   };
 
@@ -21,7 +28,7 @@ cancelled call may still be computed there; its outcome does not count.`);
     const { args, flags } = await this.parse(Cancel);
     const { defined } = await import("../defined.ts");
     return withTag(args.tag, flags.instance, async (tag) => {
-      const cancelled = await tag.cancel(defined({ calls: args.calls, reason: flags.reason }));
+      const cancelled = await tag.cancel(defined({ calls: args.calls, state: flags.state, reason: flags.reason }));
       message(`${tag.name}: ${callsText(cancelled)} cancelled.`);
       return { tag: tag.name, cancelled };
     });

@@ -1,36 +1,40 @@
 import { existsSync } from "node:fs";
-import { createInterface } from "node:readline/promises";
 import { Args, Flags } from "@oclif/core";
 import type { Archive } from "../../core/archive/index.ts";
+import type { DeleteOptions } from "../../core/control/delete.ts";
 import { InstanceError, UsageError } from "../../core/errors.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { tagArg } from "../control.ts";
 import { message } from "../output.ts";
 
-/** @returns whether the person at the terminal wants it */
-async function confirm(question: string): Promise<boolean> {
-  const terminal = createInterface({ input: process.stdin, output: process.stderr });
-  try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `)).trim());
-  } finally {
-    terminal.close();
-  }
-}
+const STATES = ["pending", "running", "succeeded", "failed", "killed", "lost", "refused", "cancelled"] as const;
 
 export default class Delete extends HumqCommand {
-  static override summary = "Remove a tag from the broker.";
+  static override summary = "Remove a tag from the broker, or what some of its calls ended with.";
   static override description =
-    prose(`Its calls, outcomes, console output and big values; calls that run are ended. The archive file stays as it is. Where
-outcomes are on the broker that the archive does not hold it asks first, or, where nobody can be asked, needs --force.`);
+    prose(`Of the whole tag: calls, outcomes, console output and big values; calls that run are ended. With calls, --state or
+--downloaded-only the tag stays, only what those calls ended with goes, and those that have not ended are cancelled. The
+archive file stays as it is.
+
+Where outcomes would be lost that the archive does not hold it asks first, or, where nobody can be asked, needs --force.`);
   static override examples = [
     "<%= config.bin %> delete last",
     "<%= config.bin %> delete pi_3f pi.db --downloaded-only",
+    "<%= config.bin %> delete pi_3f 3,7-20",
+    "<%= config.bin %> delete pi_3f --state failed --state killed --force",
   ];
   static override args = {
     tag: tagArg,
+    calls: Args.string({ description: "calls such as 3,7-20; default: the whole tag (may be left out before FILE)" }),
     file: Args.string({ description: "the archive file with what was pulled; default: TAG.db in this folder" }),
   };
   static override flags = {
+    state: Flags.string({
+      options: STATES,
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "only calls in this state",
+    }),
     force: Flags.boolean({ description: "also outcomes that were not pulled, without asking" }),
     "downloaded-only": Flags.boolean({ description: "only the outcomes that the archive holds; the tag stays" }),
   };
@@ -38,35 +42,48 @@ outcomes are on the broker that the archive does not hold it asks first, or, whe
   async run() {
     const { args, flags } = await this.parse(Delete);
     const { Archive } = await import("../../core/archive/index.ts");
-    const { countUnfetched, deleteOf } = await import("../../core/control/delete.ts");
+    const { deleteOf } = await import("../../core/control/delete.ts");
+    const { NotPulledError } = await import("../../core/control/delete-some.ts");
     const { withSession } = await import("../../core/instance/lease.ts");
     const { findTag } = await import("../../core/tag/list.ts");
     const { readyInstance } = await import("../instance.ts");
+    const { calls, file: named } = callsAndFile(args.calls, args.file);
     const instance = await readyInstance(flags.instance);
-    const downloadedOnly = flags["downloaded-only"];
+    const { state, force, "downloaded-only": downloadedOnly } = flags;
     return withSession(instance.name, async (session) => {
       const tag = await findTag(session, args.tag);
-      const file = args.file ?? `${tag}.db`;
-      if (args.file === undefined && downloadedOnly && !existsSync(file))
+      const file = named ?? `${tag}.db`;
+      if (named === undefined && downloadedOnly && !existsSync(file))
         throw new UsageError(`there is no ${file} in this folder: name the archive file`);
-      using archive = args.file !== undefined || existsSync(file) ? openArchive(Archive, file, tag) : undefined;
-      if (!flags.force && !downloadedOnly) {
-        const unfetched = await countUnfetched(session, tag, archive);
-        if (unfetched > 0) await this.#ask(tag, unfetched);
-      }
-      const force = flags.force || !downloadedOnly;
-      await deleteOf(session, tag, archive, { downloadedOnly, force });
-      message(downloadedOnly ? `${tag}: what ${file} holds is deleted from the broker.` : `${tag}: deleted.`);
-      return { tag, deleted: !downloadedOnly };
+      using archive = named !== undefined || existsSync(file) ? openArchive(Archive, file, tag) : undefined;
+      const options: DeleteOptions = { ...(calls && { calls }), ...(state && { state }), downloadedOnly, force };
+      const outcomes = await deleteOf(session, tag, archive, options).catch(async (error: unknown) => {
+        if (!(error instanceof NotPulledError)) throw error;
+        await this.#ask(tag, error.outcomes);
+        return deleteOf(session, tag, archive, { ...options, force: true });
+      });
+      const whole = calls === undefined && state === undefined && !downloadedOnly;
+      const what = outcomes === 1 ? "1 outcome" : `${outcomes} outcomes`;
+      message(whole ? `${tag}: deleted, with ${what}.` : `${tag}: ${what} deleted from the broker.`);
+      return { tag, deleted: whole, outcomes };
     });
   }
 
+  /** @throws InstanceError unless the person at the terminal wants it */
   async #ask(tag: string, unfetched: number): Promise<void> {
-    const lost = `${tag}: ${unfetched} outcomes were not pulled and would be lost.`;
-    if (!process.stdin.isTTY || this.jsonEnabled())
-      throw new InstanceError(`${lost} Pull them first (humq pull ${tag}), or delete with --force.`);
+    const { canAsk, confirm } = await import("../confirm.ts");
+    const lost = `${tag}: ${unfetched} ${unfetched === 1 ? "outcome was" : "outcomes were"} not pulled and would be lost.`;
+    if (!canAsk() || this.jsonEnabled())
+      throw new InstanceError(`${lost} Pull first (humq pull ${tag}), or delete with --force.`);
     if (!(await confirm(`${lost} Delete all the same?`))) throw new InstanceError(`${tag}: not deleted`);
   }
+}
+
+/** The calls can be left out before the file. */
+function callsAndFile(second: string | undefined, third: string | undefined) {
+  if (second === undefined || /^[\d,\s-]+$/.test(second)) return { calls: second, file: third };
+  if (third === undefined) return { calls: undefined, file: second };
+  throw new UsageError(`calls: expected numbers and ranges such as 3,7-20, got ${JSON.stringify(second)}`);
 }
 
 function openArchive(type: typeof Archive, file: string, tag: string): Archive {

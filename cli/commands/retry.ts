@@ -11,11 +11,16 @@ they are open again after its next pull. Calls that succeeded or have not ended 
   static override examples = [
     "<%= config.bin %> retry last",
     "<%= config.bin %> retry pi_3f 3,7-20",
-    "<%= config.bin %> retry pi_3f --state killed",
+    "<%= config.bin %> retry pi_3f --state killed --state lost",
   ];
   static override args = { tag: tagArg, calls: callsArg };
   static override flags = {
-    state: Flags.string({ description: "only calls that ended so: failed, killed, lost, refused or cancelled" }),
+    state: Flags.string({
+      options: ["failed", "killed", "lost", "refused", "cancelled"],
+      multiple: true,
+      multipleNonGreedy: true,
+      description: "only calls that ended so",
+    }),
   };
 
   async run() {

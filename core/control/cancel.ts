@@ -10,11 +10,14 @@ import { checkKnown, shown } from "../options.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
 import { signRecord } from "../trust/signed.ts";
-import type { CallList, CallRange } from "./calls.ts";
+import { type CallList, type CallRange, indicesOf, parseCalls, rangesOf } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
 import { listOutcomes } from "./outcomes.ts";
 import { OwnOutcomes } from "./own-outcomes.ts";
+import { whilePaused } from "./pause.ts";
+import { pendingCalls } from "./pending.ts";
 import { type ControlState, readOwnControl } from "./state.ts";
+import { checkStates, OPEN_STATES, type StateChoice } from "./states.ts";
 import { StoredCalls } from "./stored.ts";
 
 /** Cancels of one tag at the same time: each has to see the record of the one before. */
@@ -89,16 +92,33 @@ export async function settleCancelled(
 export interface CancelOptions {
   /** Which calls: `3,7-20`, or their indices. Default: all. */
   calls?: CallList;
+  /** Only those that are so: `pending` (no worker has them yet) or `running`. Default: both. */
+  state?: StateChoice;
   /** Told to whoever reads how the calls ended. Default: none. */
   reason?: string;
 }
 
-const CANCEL_OPTIONS = ["calls", "reason"] as const satisfies (keyof CancelOptions)[];
+const CANCEL_OPTIONS = ["calls", "state", "reason"] as const satisfies (keyof CancelOptions)[];
 
-/** @returns the reason; @throws UsageError where an option is not known or not what it should be */
-export function checkCancel(options: CancelOptions): string {
+export interface CheckedCancel {
+  calls: CallRange[];
+  /** Undefined for any. */
+  states: ReadonlySet<string> | undefined;
+  reason: string;
+}
+
+/** @throws UsageError where an option is not known or not what it should be */
+export function checkCancel(options: CancelOptions, length: number): CheckedCancel {
   checkKnown("cancel option", options, CANCEL_OPTIONS);
-  const { reason } = options;
+  const { calls, state, reason } = options;
+  return {
+    calls: calls === undefined ? [{ first: 0, last: length - 1 }] : parseCalls(calls, length),
+    states: checkStates("cancel option state", state, OPEN_STATES),
+    reason: checkReason(reason),
+  };
+}
+
+function checkReason(reason: string | undefined): string {
   if (reason === undefined) return "";
   if (typeof reason === "string" && reason.length <= MOST_REASON) return reason.toWellFormed();
   throw new UsageError(
@@ -114,4 +134,20 @@ export async function cancelCalls(access: TagAccess, calls: readonly CallRange[]
   const ended = await endedCalls(access);
   const control = await storeRecord(access, calls, reason);
   return settleCancelled(access, control, calls, ended);
+}
+
+/** As {@link cancelCalls}, for calls chosen by what the broker says of them at this moment. */
+export async function cancelChosen(access: TagAccess, { calls, states, reason }: CheckedCancel): Promise<number> {
+  if (states === undefined || states.size === OPEN_STATES.length) return cancelCalls(access, calls, reason);
+  const wantsPending = states.has("pending");
+  const cancel = async () => {
+    const pending = await pendingCalls(access, await readOwnControl(access));
+    const ended = await endedCalls(access);
+    const chosen = Array.from(indicesOf(calls)).filter(
+      (index) => !ended.has(index) && pending.has(index) === wantsPending,
+    );
+    return chosen.length === 0 ? 0 : cancelCalls(access, rangesOf(chosen), reason);
+  };
+  // Nothing that is pending now is to begin meanwhile.
+  return wantsPending ? whilePaused(access, cancel) : cancel();
 }

@@ -2,73 +2,41 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { Archive } from "../archive/index.ts";
-import { Lanes } from "../broker/lanes.ts";
 import { consumerOf, parseOutcome, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { ApiCode, publish } from "../broker/publish.ts";
 import { purge, purgeManager } from "../broker/purge.ts";
-import { InstanceError, UsageError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
+import { openLiveTag } from "../tag/expiry.ts";
 import { cancelRecord } from "../trust/control.ts";
 import { signRecord } from "../trust/signed.ts";
+import { type CallList, parseCalls } from "./calls.ts";
+import { deleteSome, isHeld, NotPulledError } from "./delete-some.ts";
 import { listOutcomes } from "./outcomes.ts";
+import { checkStates, ENDED_STATES, OPEN_STATES, type StateChoice } from "./states.ts";
 
 export interface DeleteOptions {
+  /** Only what these calls ended with; the tag stays. `3,7-20`, or their indices. Calls that have not ended are cancelled. */
+  calls?: CallList;
+  /** Only what calls ended with that are so: pending, running, succeeded, failed, ... or several of them; the tag stays. */
+  state?: StateChoice;
   /** Only the outcomes that the archive holds; the tag stays and goes on. Default false. */
   downloadedOnly?: boolean;
   /** Also where the broker holds outcomes that the archive does not. Default false. */
   force?: boolean;
 }
 
-const DELETE_OPTIONS = ["downloadedOnly", "force"] as const satisfies (keyof DeleteOptions)[];
+const DELETE_OPTIONS = ["calls", "state", "downloadedOnly", "force"] as const satisfies (keyof DeleteOptions)[];
 
-/** @throws UsageError where an option is not known */
+/** @throws UsageError where an option is not known or not what it should be */
 export function checkDelete(options: DeleteOptions): void {
   checkKnown("delete option", options, DELETE_OPTIONS);
+  checkStates("delete option state", options.state, [...OPEN_STATES, ...ENDED_STATES]);
 }
 
-const PURGES_AT_ONCE = 16;
 /** How long workers get to let go of what they have of a tag. One that vanished is not waited for longer. */
 const LET_GO_MS = 3_000;
 const LOOK_MS = 50;
-
-function isHeld(archive: Archive | undefined, subject: string): boolean {
-  return archive?.openIndices([parseOutcome(subject).index]).next().done === true;
-}
-
-/** Number of outcomes on the broker that the archive does not hold. */
-export async function countUnfetched(session: Session, tag: string, archive: Archive | undefined): Promise<number> {
-  const { subjects } = await listOutcomes(session, tag);
-  return subjects.filter((subject) => !isHeld(archive, subject)).length;
-}
-
-/**
- * Removes the outcomes that the archive holds, with their parts.
- * @returns how many outcomes
- */
-export async function deleteDownloaded(session: Session, tag: string, archive: Archive): Promise<number> {
-  const { nc } = session;
-  const u = shortUser(session.identity.user);
-  const manager = await purgeManager(nc);
-  const { subjects, lastSequence } = await listOutcomes(session, tag);
-  const held = subjects.filter((subject) => isHeld(archive, subject));
-  const indices = new Set(held.map((subject) => String(parseOutcome(subject).index)));
-  const outputs = await manager.streams.info(streamOf.outputs(u), { subjects_filter: subjectOf.anyOutput(u, tag) });
-  const lanes = new Lanes(PURGES_AT_ONCE);
-  for (const subject of Object.keys(outputs.state.subjects ?? {})) {
-    // The parts of call 17 are named 17-<random>.
-    const index = subject.slice(subject.lastIndexOf(".") + 1).split("-")[0]!;
-    if (indices.has(index)) await lanes.run(() => manager.streams.purge(streamOf.outputs(u), { filter: subject }));
-  }
-  if (held.length === subjects.length) {
-    const filter = subjectOf.outcome(u, "*", "*", tag, "*");
-    await lanes.run(() => manager.streams.purge(streamOf.results(u), { filter, seq: lastSequence + 1 }));
-  } else {
-    for (const filter of held) await lanes.run(() => manager.streams.purge(streamOf.results(u), { filter }));
-  }
-  await lanes.done();
-  return held.length;
-}
 
 /** Tells workers to drop what they have of the tag, and gives them a moment. */
 async function takeFromWorkers(session: Session, tag: string): Promise<void> {
@@ -114,29 +82,40 @@ export async function deleteTag(session: Session, tag: string): Promise<void> {
   for (const subject of [...records, subjectOf.manifest(u, tag)]) await purge(nc, streamOf.tags(u), subject);
 }
 
+/** The whole tag. @returns how many outcomes of it were on the broker */
+async function deleteWhole(
+  session: Session,
+  tag: string,
+  archive: Archive | undefined,
+  force: boolean,
+): Promise<number> {
+  const { subjects } = await listOutcomes(session, tag);
+  const unfetched = subjects.filter((subject) => !isHeld(archive, parseOutcome(subject).index)).length;
+  if (unfetched > 0 && !force) throw new NotPulledError(tag, unfetched);
+  await deleteTag(session, tag);
+  return subjects.length;
+}
+
 /**
  * @param archive what was fetched; undefined where nothing was
- * @throws InstanceError where something would be lost and `force` is not set
+ * @returns how many outcomes were deleted; of some calls only, how many calls
+ * @throws NotPulledError where something would be lost and `force` is not set
  */
 export async function deleteOf(
   session: Session,
   tag: string,
   archive: Archive | undefined,
-  { downloadedOnly = false, force = false }: DeleteOptions,
-): Promise<void> {
-  if (downloadedOnly) {
-    if (archive === undefined)
-      throw new UsageError(`${tag}: nothing of it was downloaded, so there is nothing to delete`);
-    await deleteDownloaded(session, tag, archive);
-    return;
-  }
-  if (!force) {
-    const unfetched = await countUnfetched(session, tag, archive);
-    if (unfetched > 0) {
-      throw new InstanceError(
-        `${tag}: ${unfetched} outcomes on the broker were not pulled and would be lost. Pull them, or delete with force.`,
-      );
-    }
-  }
-  await deleteTag(session, tag);
+  options: DeleteOptions,
+): Promise<number> {
+  checkDelete(options);
+  const { calls, state, downloadedOnly = false, force = false } = options;
+  if (calls === undefined && state === undefined && !downloadedOnly) return deleteWhole(session, tag, archive, force);
+  const access = await openLiveTag(session, tag);
+  const length = access.closing?.calls ?? 0;
+  return deleteSome(access, archive, {
+    calls: calls === undefined ? [{ first: 0, last: length - 1 }] : parseCalls(calls, length),
+    states: checkStates("delete option state", state, [...OPEN_STATES, ...ENDED_STATES]),
+    downloadedOnly,
+    force,
+  });
 }

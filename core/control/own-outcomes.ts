@@ -21,6 +21,12 @@ export interface EndedCall {
   callHash: Uint8Array;
 }
 
+/** Where an outcome lies besides its index. */
+export interface OutcomePlace {
+  kind: "result" | "error";
+  datacenter: string;
+}
+
 export class OwnOutcomes {
   readonly #access: TagAccess;
   readonly #state: ErrorState;
@@ -32,14 +38,15 @@ export class OwnOutcomes {
     this.#state = state;
   }
 
-  #outcomeOf({ index, generation, callHash }: EndedCall, error: Error): Message {
+  #outcomeOf({ index, generation, callHash }: EndedCall, error: Error, place?: OutcomePlace): Message {
     const { u, manifest, tagKey } = this.#access;
     const { rootKey, user, tag, datacenters } = manifest;
+    const { kind, datacenter } = place ?? { kind: "error", datacenter: datacenters[0]! };
     const meta = { startedMs: Date.now(), durationMs: 0, state: this.#state };
-    const context = { rootKey, user, tag, kind: SealKind.error, first: index, count: 1, generation, callHash };
+    const context = { rootKey, user, tag, kind: SealKind[kind], first: index, count: 1, generation, callHash };
     const sealed = seal(tagKey, context, encodeOutcome(meta, encodeError(error)));
     return {
-      subject: subjectOf.outcome(u, "error", datacenters[0]!, tag, index),
+      subject: subjectOf.outcome(u, kind, datacenter, tag, index),
       data: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
       ...expiryOf(manifest),
     };
@@ -51,8 +58,9 @@ export class OwnOutcomes {
     return expectNone(subjectOf.outcome(u, "*", "*", manifest.tag, parseOutcome(subject).index));
   }
 
-  async add(call: EndedCall, error: Error): Promise<void> {
-    this.#waiting.push(this.#outcomeOf(call, error));
+  /** @param place where another outcome was, whose kind and datacenter go on being counted */
+  async add(call: EndedCall, error: Error, place?: OutcomePlace): Promise<void> {
+    this.#waiting.push(this.#outcomeOf(call, error, place));
     if (this.#waiting.length === BATCH_MESSAGES) await this.flush();
   }
 

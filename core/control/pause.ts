@@ -46,3 +46,23 @@ export async function resumeTag(access: TagAccess): Promise<void> {
   await onQueue(manifest.tag, () => manager.consumers.resume(streamOf.calls(u), consumerOf(manifest.tag)));
   await rouseWorkers(access);
 }
+
+/** Where a process ends in between, the tag goes on by itself after this. */
+const PAUSE_MOST_MS = 30_000;
+
+/** Does something while nothing of the tag is given out. One that is paused already, or meanwhile, stays so. */
+export async function whilePaused<T>(access: TagAccess, action: () => Promise<T>): Promise<T> {
+  const { session, u, manifest } = access;
+  const { tag } = manifest;
+  const manager = await jetstreamManager(session.nc, { checkAPI: false });
+  const queue = () => onQueue(tag, () => manager.consumers.info(streamOf.calls(u), consumerOf(tag)));
+  if ((await queue()).paused === true) return action();
+  const until = new Date(Date.now() + PAUSE_MOST_MS);
+  await onQueue(tag, () => manager.consumers.pause(streamOf.calls(u), consumerOf(tag), until));
+  try {
+    return await action();
+  } finally {
+    const { config } = await queue();
+    if (Date.parse(config.pause_until ?? "") === until.getTime()) await resumeTag(access);
+  }
+}

@@ -59,11 +59,11 @@ export async function mayHaveLost(
 async function retryAnew(access: TagAccess, indices: readonly number[]): Promise<number> {
   if (indices.length === 0) return 0;
   try {
-    await retryCalls(
+    const broken = await retryCalls(
       access,
       [...indices].sort((a, b) => a - b),
     );
-    return indices.length;
+    return indices.length - broken.length;
   } catch (error) {
     // Somebody else retries or reconciles calls of it; what is left is found the next time.
     if (!(error instanceof InstanceError)) throw error;

@@ -3,7 +3,13 @@ import { createHash } from "node:crypto";
 import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { RefusedError } from "../errors.ts";
-import { type DecodedOutcome, decodeOutcome, type SpilledValue } from "../outcome.ts";
+import {
+  type DecodedOutcome,
+  decodeOutcome,
+  type ErrorState,
+  type OutcomeMeta,
+  type SpilledValue,
+} from "../outcome.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
@@ -84,6 +90,11 @@ export function openHead(
   return { ...decoded, kind, datacenter, index, message };
 }
 
+/** How a call ended. What lies in the place of a result that was deleted is none. */
+export function stateOf(kind: "result" | "error", { state }: OutcomeMeta): "succeeded" | ErrorState {
+  return kind === "result" ? (state ?? "succeeded") : (state ?? "failed");
+}
+
 function contextOf(access: TagAccess, kind: "result" | "error", index: number, message: OutcomeMessage): SealContext {
   const { rootKey, user, tag } = access.manifest;
   const { generation, callHash } = message;
@@ -101,11 +112,12 @@ export async function openOutcome(
   const { kind, datacenter, index, message, meta, spilled, value } = openHead(access, subject, data, callHash, current);
   const context = contextOf(access, kind, index, message);
   const whole = spilled === undefined ? value : await readParts(access, datacenter, message, context, spilled);
+  const state = stateOf(kind, meta);
   return {
     index,
     generation: message.generation,
-    state: kind === "result" ? "succeeded" : (meta.state ?? "failed"),
-    ...(kind === "result" ? { value: whole } : { error: whole }),
+    state,
+    ...(state === "succeeded" ? { value: whole } : { error: whole }),
     datacenter,
     ...(meta.worker === undefined ? {} : { worker: meta.worker }),
     attempts: meta.attempts ?? 0,

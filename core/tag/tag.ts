@@ -1,7 +1,6 @@
 /** A submitted group of calls and its archive. */
 import { Archive, type Bookkeeping } from "../archive/index.ts";
-import { parseCalls } from "../control/calls.ts";
-import { type CancelOptions, cancelCalls, checkCancel } from "../control/cancel.ts";
+import { type CancelOptions, cancelChosen, checkCancel } from "../control/cancel.ts";
 import { changeConcurrency } from "../control/concurrency.ts";
 import { checkDelete, type DeleteOptions, deleteOf } from "../control/delete.ts";
 import { pauseTag, resumeTag, rouseWorkers } from "../control/pause.ts";
@@ -264,21 +263,18 @@ export class Tag<R = unknown> {
   /**
    * Ends calls that have not ended, running ones too: their state is `cancelled`. Calls that have ended stay as they are.
    * @returns how many were cancelled
-   * @throws UsageError where `calls` is no list of calls of this tag
+   * @throws UsageError where `calls` is no list of calls of this tag, or `state` neither pending nor running
    */
   cancel(options: CancelOptions = {}): Promise<number> {
-    const reason = checkCancel(options);
-    const calls =
-      options.calls === undefined ? [{ first: 0, last: this.length - 1 }] : parseCalls(options.calls, this.length);
-    return withSession(this.#instance, async (session) =>
-      cancelCalls(await openLiveTag(session, this.name), calls, reason),
-    );
+    const checked = checkCancel(options, this.length);
+    return withSession(this.#instance, async (session) => cancelChosen(await openLiveTag(session, this.name), checked));
   }
 
   /**
    * Runs calls anew that ended otherwise than succeeded; pulls first, to know which those are. They are open again.
    * @returns how many; of the calls named, those that succeeded or have not ended are left alone
-   * @throws UsageError where `calls` is no list of calls of this tag, or `state` no state to retry
+   * @throws UsageError where `calls` is no list of calls of this tag, or `state` no state to retry; InstanceError, when
+   *   the others were sent, where the broker does not hold some as they were submitted
    */
   async retry(options: RetryOptions = {}): Promise<number> {
     const isWanted = chooseRetried(options, this.length);
@@ -287,19 +283,29 @@ export class Tag<R = unknown> {
       const access = await openLiveTag(session, this.name);
       const indices = Array.from(this.#archive.errors().filter(isWanted), ({ index }) => index);
       if (indices.length === 0) return 0;
-      await retryCalls(access, indices);
-      await syncRetries(access, this.#archive);
-      await rouseWorkers(access);
-      return indices.length;
+      const broken = await retryCalls(access, indices);
+      const sent = indices.length - broken.length;
+      if (sent > 0) {
+        await syncRetries(access, this.#archive);
+        await rouseWorkers(access);
+      }
+      if (broken.length === 0) return sent;
+      const which = `${broken.slice(0, 10).join(", ")}${broken.length > 10 ? ", ..." : ""}`;
+      throw new InstanceError(
+        `${this.name}: the broker does not hold calls ${which} as you submitted them, so they cannot run again; ` +
+          `submit them anew. Sent anew: ${sent} others.`,
+      );
     });
   }
 
   /**
-   * Removes everything of the tag from the broker; the archive stays. With `downloadedOnly` only the outcomes that the
-   * archive holds.
-   * @throws InstanceError where outcomes were not pulled and `force` is not set
+   * Removes everything of the tag from the broker; the archive stays. With `calls`, `state` or `downloadedOnly` only what
+   * some calls ended with: the tag stays, those of the calls that have not ended are cancelled, and who makes an archive
+   * afresh finds them `cancelled`.
+   * @returns how many outcomes were removed, calls cancelled included
+   * @throws HumqError where outcomes were not pulled and `force` is not set
    */
-  delete(options: DeleteOptions = {}): Promise<void> {
+  delete(options: DeleteOptions = {}): Promise<number> {
     checkDelete(options);
     return withSession(this.#instance, (session) => deleteOf(session, this.name, this.#archive, options));
   }

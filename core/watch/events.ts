@@ -10,7 +10,7 @@ import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { UntilExpired } from "../tag/expiry.ts";
 import { fetchHashes } from "../tag/hashes.ts";
-import { openHead } from "../tag/outcome.ts";
+import { openHead, stateOf } from "../tag/outcome.ts";
 
 /** A call has ended. When one began is not known outside of its worker. */
 export interface TagEvent {
@@ -40,7 +40,7 @@ function eventOf(
   try {
     const opened = openHead(access, subject, data, archive.hashOf(index), control.generationOf(index));
     const { worker, startedMs, durationMs } = opened.meta;
-    const state = opened.kind === "result" ? "succeeded" : (opened.meta.state ?? "failed");
+    const state = stateOf(opened.kind, opened.meta);
     const { datacenter } = opened;
     return { type: "outcome", index, state, datacenter, ...(worker && { worker }), startedMs, durationMs };
   } catch (error) {

@@ -143,7 +143,7 @@ test("cancelled calls run again", async () => {
 test("wrong options are told", async () => {
   using tag = await submitted(1);
   await expect(tag.retry({ state: "succeeded" })).rejects.toThrow(
-    'retry option state: expected one of failed, killed, lost, refused, cancelled, got "succeeded"',
+    'retry option state: expected one of failed, killed, lost, refused, cancelled, or a list of them; got "succeeded"',
   );
   await expect(tag.retry({ calls: "0-1" })).rejects.toThrow("calls: the tag has calls 0 to 0, got 1");
 });

@@ -1,0 +1,172 @@
+/**
+ * Deleting what some calls of a tag ended with. A short note takes the place of each outcome: without it the call would
+ * pass for one whose outcome the broker has lost, and run again.
+ */
+import type { Archive, Outcome } from "../archive/index.ts";
+import { Lanes } from "../broker/lanes.ts";
+import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { purgeManager } from "../broker/purge.ts";
+import { DecodeError, HumqError, RefusedError, UsageError } from "../errors.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { openHead } from "../tag/outcome.ts";
+import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
+import { cancelCalls } from "./cancel.ts";
+import { listOutcomes, type OutcomeSubjects } from "./outcomes.ts";
+import { type OutcomePlace, OwnOutcomes } from "./own-outcomes.ts";
+import { pendingCalls } from "./pending.ts";
+import { type ControlState, readOwnControl } from "./state.ts";
+import { OPEN_STATES } from "./states.ts";
+import { StoredCalls } from "./stored.ts";
+
+const PURGES_AT_ONCE = 16;
+const REASON = "deleted";
+
+/** What is read in the place of an outcome that was deleted. */
+export class CallDeleted extends HumqError {
+  constructor() {
+    super("call-deleted", "its outcome was deleted from the broker by its submitter");
+  }
+}
+
+/** Something would be lost that was not pulled. */
+export class NotPulledError extends HumqError {
+  /** Outcomes that would be lost. */
+  readonly outcomes: number;
+
+  constructor(tag: string, outcomes: number) {
+    super(
+      "instance",
+      `${tag}: ${outcomes} outcomes on the broker were not pulled and would be lost. Pull them, or delete with force.`,
+    );
+    this.outcomes = outcomes;
+  }
+}
+
+export function isHeld(archive: Archive | undefined, index: number): boolean {
+  return archive?.openIndices([index]).next().done === true;
+}
+
+/** How the calls ended whose outcomes are `subjects`; what does not open says nothing. */
+async function statesOf(access: TagAccess, control: ControlState, subjects: readonly string[]) {
+  const { reader, u, manifest } = access;
+  const states = new Map<number, Outcome["state"]>();
+  for (const subject of subjects) {
+    const { kind, index } = parseOutcome(subject);
+    if (kind === "result") states.set(index, "succeeded");
+  }
+  const errors = subjectOf.outcome(u, "error", "*", manifest.tag, "*");
+  for await (const { subject, data } of reader.all(streamOf.results(u), errors)) {
+    const { index } = parseOutcome(subject);
+    try {
+      const { meta } = openHead(access, subject, data, undefined, control.generationOf(index));
+      states.set(index, meta.state ?? "failed");
+    } catch (error) {
+      if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    }
+  }
+  return states;
+}
+
+/** Where the outcomes lay, by the calls' indices. */
+function placesOf(subjects: readonly string[]): Map<number, OutcomePlace> {
+  return new Map(
+    subjects.map((subject) => {
+      const { kind, datacenter, index } = parseOutcome(subject);
+      return [index, { kind: kind === "result" ? "result" : "error", datacenter }];
+    }),
+  );
+}
+
+/** Removes outcomes with their parts. @param all whether these are all that there are */
+async function removeOutcomes(access: TagAccess, { subjects, lastSequence }: OutcomeSubjects, all: boolean) {
+  const { session, u, manifest } = access;
+  const { tag } = manifest;
+  const manager = await purgeManager(session.nc);
+  const indices = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const outputs = await manager.streams.info(streamOf.outputs(u), { subjects_filter: subjectOf.anyOutput(u, tag) });
+  const lanes = new Lanes(PURGES_AT_ONCE);
+  for (const subject of Object.keys(outputs.state.subjects ?? {})) {
+    // The parts of call 17 are named 17-<random>.
+    const index = Number(subject.slice(subject.lastIndexOf(".") + 1).split("-")[0]);
+    if (indices.has(index)) await lanes.run(() => manager.streams.purge(streamOf.outputs(u), { filter: subject }));
+  }
+  const results = streamOf.results(u);
+  if (all) {
+    const filter = subjectOf.outcome(u, "*", "*", tag, "*");
+    await lanes.run(() => manager.streams.purge(results, { filter, seq: lastSequence + 1 }));
+  } else for (const filter of subjects) await lanes.run(() => manager.streams.purge(results, { filter }));
+  await lanes.done();
+}
+
+async function leaveNotes(access: TagAccess, control: ControlState, places: ReadonlyMap<number, OutcomePlace>) {
+  const notes = new OwnOutcomes(access, "cancelled");
+  for await (const { first, count, generation, hash } of new StoredCalls(access).of(rangesOf(places.keys()))) {
+    for (let index = first; index < first + count; index++) {
+      const place = places.get(index);
+      if (place === undefined || control.generationOf(index) !== generation) continue;
+      await notes.add({ index, generation, callHash: hash }, new CallDeleted(), place);
+    }
+  }
+  await notes.flush();
+}
+
+async function removeOutput({ session, u, manifest }: TagAccess, indices: Iterable<number>): Promise<void> {
+  const manager = await purgeManager(session.nc);
+  const lanes = new Lanes(PURGES_AT_ONCE);
+  for (const index of indices) {
+    const filter = subjectOf.log(u, manifest.tag, index);
+    await lanes.run(() => manager.streams.purge(streamOf.logs(u), { filter }));
+  }
+  await lanes.done();
+}
+
+export interface Chosen {
+  calls: readonly CallRange[];
+  /** Undefined for any. */
+  states: ReadonlySet<string> | undefined;
+  downloadedOnly: boolean;
+  force: boolean;
+}
+
+/**
+ * Deletes what the chosen calls ended with; those that have not ended are cancelled.
+ * @param archive what was pulled; undefined where nothing was
+ * @returns how many calls
+ * @throws NotPulledError where something would be lost and `force` is not set
+ */
+export async function deleteSome(
+  access: TagAccess,
+  archive: Archive | undefined,
+  { calls, states, downloadedOnly, force }: Chosen,
+): Promise<number> {
+  const { tag } = access.manifest;
+  if (downloadedOnly && archive === undefined) {
+    throw new UsageError(`${tag}: nothing of it was downloaded, so there is nothing to delete`);
+  }
+  const control = await readOwnControl(access);
+  const { subjects, lastSequence } = await listOutcomes(access.session, tag);
+  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const known = states === undefined ? undefined : await statesOf(access, control, subjects);
+  const chosen = subjects.filter((subject) => {
+    const { index } = parseOutcome(subject);
+    if (rangeAt(calls, index) === undefined || (downloadedOnly && !isHeld(archive, index))) return false;
+    return states === undefined || states.has(known?.get(index) ?? "");
+  });
+  const unfetched = chosen.filter((subject) => !isHeld(archive, parseOutcome(subject).index)).length;
+  if (unfetched > 0 && !force) throw new NotPulledError(tag, unfetched);
+  let open: number[] = [];
+  if (!downloadedOnly && (states === undefined || OPEN_STATES.some((state) => states.has(state)))) {
+    const pending = states === undefined ? undefined : await pendingCalls(access, control);
+    open = Array.from(indicesOf(calls)).filter(
+      (index) =>
+        !ended.has(index) && (pending === undefined || states?.has(pending.has(index) ? "pending" : "running")),
+    );
+  }
+  const cancelled = open.length === 0 ? 0 : await cancelCalls(access, rangesOf(open), REASON);
+  if (chosen.length > 0) {
+    await removeOutcomes(access, { subjects: chosen, lastSequence }, chosen.length === subjects.length);
+    await leaveNotes(access, control, placesOf(chosen));
+  }
+  if (!downloadedOnly) await removeOutput(access, [...placesOf(chosen).keys(), ...open]);
+  return chosen.length + cancelled;
+}
