@@ -105,7 +105,7 @@ export class Runner {
       if (ending === "stored") delivery.ack();
       else if (!job.abandoned) await this.#handBack(job, delivery, ending);
     } catch (error) {
-      await this.#refuse(tag, delivery, error);
+      await this.#fail(tag, delivery, job, error);
     } finally {
       // Whatever went wrong, it is not kept for ever.
       delivery.abandon();
@@ -325,16 +325,19 @@ export class Runner {
     else void this.#store.outcome(job, outcome);
   }
 
+  /** A message that this worker cannot run (no executor comes up, the broker does not answer) may run elsewhere. */
+  async #fail(tag: ActiveTag, delivery: Delivery, job: CallJob | undefined, error: unknown): Promise<void> {
+    if (error instanceof RefusedError || error instanceof DecodeError) return this.#refuse(tag, delivery, error);
+    this.#options.log.warn(`call ${delivery.index} of ${tag.runnable.tag} is handed back: ${(error as Error).message}`);
+    tag.restUntilMs = performance.now() + TRY_AGAIN_MS;
+    if (job === undefined) delivery.release();
+    else if (!job.abandoned) await this.#handBack(job, delivery, "returned");
+  }
+
   /** A message that is not what the submitter signed is never run; its submitter is told. */
-  async #refuse(tag: ActiveTag, delivery: Delivery, error: unknown): Promise<void> {
+  async #refuse(tag: ActiveTag, delivery: Delivery, { message }: Error): Promise<void> {
     const { log } = this.#options;
     const { runnable } = tag;
-    const message = (error as Error).message;
-    if (!(error instanceof RefusedError || error instanceof DecodeError)) {
-      log.warn(`call ${delivery.index} of ${runnable.tag} is handed back: ${message}`);
-      delivery.release();
-      return;
-    }
     log.warn(`refused call ${delivery.index} of ${runnable.tag} by ${runnable.grant.name}: ${message}`);
     if (Number.isNaN(delivery.index)) {
       // No call has that subject, so nobody waits for an outcome.
