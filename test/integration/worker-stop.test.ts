@@ -96,20 +96,22 @@ describe("a worker leaves by itself", () => {
       const work = task(longBefore);
       work(0);
       using longer = await work.submit({ timeLimit: "1h", tag: "longer" });
+      work(0);
+      using asking = await work.submit({ timeLimit: "1s", timeRequest: "1h", tag: "asking" });
       const soon = Date.now() + 10_000;
       work(soon);
       using unlimited = await work.submit({ tag: "unlimited" });
       const running = worker([...args], env());
       expect(await running.finished).toMatchObject({ code: 0, signal: null });
       expect(running.stderr).toContain("leaving: its time is over");
-      expect(await longer.pull()).toBe(1);
-      expect(await unlimited.pull()).toBe(1);
+      for (const tag of [longer, asking, unlimited]) expect(await tag.pull()).toBe(1);
       await using _other = await startWorker();
-      for (const tag of [longer, unlimited]) {
+      for (const tag of [longer, asking, unlimited]) {
         expect(await tag.pull({ blocking: true })).toBe(0);
         expect(await lossesOf(tag)).toEqual([0]);
+        expect(await collect(tag.outcomes())).toMatchObject([{ state: "succeeded", attempts: 1, losses: 0 }]);
       }
-      expect(await runsOf(longer)).toEqual([1]);
+      for (const tag of [longer, asking]) expect(await runsOf(tag)).toEqual([1]);
       expect(await runsOf(unlimited)).toEqual([2]);
     });
   }
