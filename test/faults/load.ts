@@ -15,6 +15,8 @@ export interface Told {
   ms: number;
   /** Bytes that its result is longer by. */
   bytes?: number;
+  /** Makes the arguments longer. */
+  padding?: string;
 }
 
 /** When this returns the line is the kernel's, whatever becomes of this process. */

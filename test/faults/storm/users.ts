@@ -69,11 +69,11 @@ export class Users {
     const { code, stdout } = await client.finished;
     if (code === 0) return Object.assign(load, { tag: stdout.trim() }).tag;
     // Killed, or cut off: nobody knows how far it came but the broker.
-    return this.#mendSubmit(load);
+    return this.#mendSubmit(load, random);
   }
 
-  /** What a submit left that did not end: a whole tag, half of one, or nothing. Half of one is deleted. */
-  async #mendSubmit(load: PlannedLoad): Promise<string | undefined> {
+  /** What a submit left that did not end: a whole tag, half of one, or nothing. Half of one is finished or deleted. */
+  async #mendSubmit(load: PlannedLoad, random: Random): Promise<string | undefined> {
     const tag = await this.#trial.persist(() => this.#trial.findTag(load));
     if (tag === undefined) {
       load.gone = true;
@@ -81,6 +81,10 @@ export class Users {
     }
     const status = JSON.parse(await this.#clients.insist(["status", tag, "--json"])) as { closed: boolean };
     if (status.closed) return tag;
+    if (random.next() < 0.6) {
+      await this.#clients.insist([...load.submit, "--resume", tag]);
+      return tag;
+    }
     load.gone = true;
     await this.#clients.insist(["delete", tag, "--force"]);
     return undefined;

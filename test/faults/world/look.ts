@@ -69,3 +69,21 @@ export function tagsOn(instance: Instance): Promise<Map<string, string>> {
     return tags;
   });
 }
+
+/**
+ * Hears of the manifest of a load as it is sent.
+ * @param begin called once the suite listens: begins to submit it
+ * @returns the tag's name
+ */
+export function hearTag(instance: Instance, label: string, begin: () => void): Promise<string> {
+  return inside(instance, async ({ nc, u }) => {
+    const subscription = nc.subscribe(`$KV.humq_tags_${u}.tag.*`);
+    await nc.flush();
+    begin();
+    for await (const { subject } of subscription) {
+      const tag = subject.split(".")[3]!;
+      if (tag.startsWith(`${label}_`)) return tag;
+    }
+    throw new Error(`the connection ended before ${label} was submitted`);
+  });
+}

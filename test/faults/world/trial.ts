@@ -27,6 +27,8 @@ export interface LoadOptions {
   attempts?: number;
   /** Bytes that each result is longer by. Default 0. */
   bytes?: number;
+  /** Bytes that the arguments of each call are longer by: it takes time to send them. Default 0. */
+  padding?: number;
   /** Further options of `humq submit`. */
   options?: readonly string[];
 }
@@ -55,7 +57,7 @@ export class Trial {
 
   /** Decides on a load and writes down its calls; sends nothing. */
   plan(options: LoadOptions): PlannedLoad {
-    const { mix = {}, first = [], mostMs = 50, attempts = 1, bytes } = options;
+    const { mix = {}, first = [], mostMs = 50, attempts = 1, bytes, padding = 0 } = options;
     const { random, world } = this;
     const load = `load-${this.loads.length + 1}`;
     const ok = 100 - Object.values(mix).reduce((sum, share) => sum + share, 0);
@@ -75,6 +77,7 @@ export class Trial {
         ms,
         ...call,
         ...(bytes !== undefined && { bytes }),
+        ...(padding > 0 && { padding: "x".repeat(padding) }),
       };
       lines.push(JSON.stringify([told]));
     }
