@@ -1,6 +1,8 @@
 /** The low-level operations, for programs that keep a connection of their own. */
 import { Lanes } from "./broker/lanes.ts";
+import { type CancelOptions, cancelChosen, checkCancel } from "./control/cancel.ts";
 import { changeConcurrency } from "./control/concurrency.ts";
+import { checkDelete, type DeleteOptions, deleteOf } from "./control/delete.ts";
 import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
@@ -114,6 +116,29 @@ export class Client {
   async setConcurrency(tag: string, concurrency: number | null): Promise<void> {
     const limit = checkConcurrency("concurrency", concurrency);
     await changeConcurrency(await openLiveTag(this.#session, await findTag(this.#session, tag)), limit);
+  }
+
+  /**
+   * Ends calls that have not ended; see {@link Tag.cancel}.
+   * @param tag a full name, an unambiguous beginning of one, or `last`
+   * @returns how many
+   */
+  async cancel(tag: string, options: CancelOptions = {}): Promise<number> {
+    const access = await openLiveTag(this.#session, await findTag(this.#session, tag));
+    const { closing, manifest } = access;
+    if (closing === undefined)
+      throw new InstanceError(`${manifest.tag} was not submitted to its end, so nothing of it runs: delete it`);
+    return cancelChosen(access, checkCancel(options, closing.calls));
+  }
+
+  /**
+   * Removes a tag, or what some of its calls ended with; see {@link Tag.delete}. Nothing counts as pulled here.
+   * @param tag a full name, an unambiguous beginning of one, or `last`
+   * @throws HumqError where there are outcomes and `force` is not set
+   */
+  async delete(tag: string, options: Omit<DeleteOptions, "downloadedOnly"> = {}): Promise<number> {
+    checkDelete(options);
+    return deleteOf(this.#session, await findTag(this.#session, tag), undefined, options);
   }
 
   /** All workers of the instance that are there, by datacenter and name. */

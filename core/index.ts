@@ -5,6 +5,7 @@ export type { CallList } from "./control/calls.ts";
 export type { CancelOptions } from "./control/cancel.ts";
 export type { DeleteOptions } from "./control/delete.ts";
 export type { RetryOptions } from "./control/retry.ts";
+export type { StateChoice } from "./control/states.ts";
 export {
   ArchiveError,
   BrokerError,

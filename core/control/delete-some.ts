@@ -34,10 +34,8 @@ export class NotPulledError extends HumqError {
   readonly outcomes: number;
 
   constructor(tag: string, outcomes: number) {
-    super(
-      "instance",
-      `${tag}: ${outcomes} outcomes on the broker were not pulled and would be lost. Pull them, or delete with force.`,
-    );
+    const what = outcomes === 1 ? "1 outcome on the broker was" : `${outcomes} outcomes on the broker were`;
+    super("instance", `${tag}: ${what} not pulled and would be lost. Pull first, or delete with force.`);
     this.outcomes = outcomes;
   }
 }

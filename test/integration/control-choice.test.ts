@@ -4,7 +4,7 @@ import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { purge } from "../../core/broker/purge.ts";
 import { StreamReader } from "../../core/broker/read.ts";
-import { Tag, task } from "../../core/index.ts";
+import { Client, Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
@@ -205,6 +205,20 @@ test("a call that was refused runs once the broker holds it as it was signed, in
   });
   expect(await tag.pull({ blocking: true })).toBe(0);
   expect(await collect(tag.results())).toEqual([0, 1, 2, 3]);
+});
+
+test("a client does the same by the tag's name", async () => {
+  const { tag, group } = await held(5);
+  await using client = await Client.open();
+  expect(await client.cancel(tag.name, { state: "pending", calls: "4" })).toBe(1);
+  await expect(client.delete(tag.name, { calls: "4" })).rejects.toThrow("1 outcome on the broker was not pulled");
+  expect(await client.delete(tag.name, { calls: "3-4", force: true })).toBe(2);
+  gate.open(...Array.from({ length: 5 }, (_, x) => `${group}-${x}`));
+  expect(await tag.pull({ blocking: true })).toBe(0);
+  expect(await statesOf(tag)).toEqual(["succeeded", "succeeded", "succeeded", "cancelled", "cancelled"]);
+  expect(await client.delete(tag.name, { force: true })).toBe(5);
+  expect((await client.tags()).map((listed) => listed.tag)).not.toContain(tag.name);
+  tag.close();
 });
 
 test("what is no state is told", async () => {

@@ -156,7 +156,7 @@ test("delete leaves nothing of the tag, and everything of others", async () => {
     (seen) => seen.succeeded + seen.failed === 3,
   );
   await expect(tag.delete()).rejects.toThrow(
-    `${tag.name}: 3 outcomes on the broker were not pulled and would be lost. Pull them, or delete with force.`,
+    `${tag.name}: 3 outcomes on the broker were not pulled and would be lost. Pull first, or delete with force.`,
   );
   await tag.pull();
   const kept = await storedOf(other.name);
