@@ -3,19 +3,23 @@
  * broker can lose an outcome or a call's place in the queue (a power cut, a restore from a backup, a deleted consumer),
  * and whoever may read from a queue can acknowledge what they did not run.
  */
+import type { ConsumerInfo } from "@nats-io/jetstream";
 import { Lanes } from "../broker/lanes.ts";
 import { rangesOf } from "../control/calls.ts";
 import { endedCalls, settleCancelled } from "../control/cancel.ts";
 import { rouseWorkers } from "../control/pause.ts";
 import { placeParked, sendAgain } from "../control/place.ts";
 import { retryCalls } from "../control/retry.ts";
+import type { StoredCall } from "../control/stored.ts";
 import { InstanceError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { findLost } from "./lost.ts";
 import { findGone, settleGone } from "./missing.ts";
-import { ensureQueue, inQueue, queueInfo, readLiving } from "./queue.ts";
+import { ensureQueue, hasLeft, inQueue, queueInfo, readLiving, restartQueue } from "./queue.ts";
 
 const AT_ONCE = 32;
+/** From so many lost messages on an idle queue begins anew. */
+const MANY = 1000;
 
 /** What was done. */
 export interface Reconciled {
@@ -71,6 +75,24 @@ async function retryAnew(access: TagAccess, indices: readonly number[]): Promise
   }
 }
 
+/** @returns how many calls are in the queue again */
+async function sendAll(
+  access: TagAccess,
+  queue: ConsumerInfo,
+  messages: readonly StoredCall[],
+  ended: ReadonlySet<number>,
+): Promise<number> {
+  let left = messages;
+  if (messages.length >= MANY && inQueue(queue) === 0 && (await restartQueue(access, queue, (i) => ended.has(i)))) {
+    const restarted = await queueInfo(access);
+    left = restarted === undefined ? [] : messages.filter(({ seq }) => hasLeft(restarted, seq));
+  }
+  const lanes = new Lanes(AT_ONCE);
+  for (const message of left) await lanes.run(() => sendAgain(access, message));
+  await lanes.done();
+  return messages.reduce((sum, { count }) => sum + count, 0);
+}
+
 /**
  * Finds what was lost of a tag, and has it run again. Can be done by several at the same time, and cut off anywhere.
  * @throws InstanceError where the tag was deleted
@@ -98,10 +120,7 @@ export async function reconcile(access: TagAccess): Promise<Reconciled> {
   const without = await findGone(access, control, missing);
   // In a generation of their own: their places in this one are not to be had, or nothing was signed for it.
   let sentAgain = await retryAnew(access, [...apart, ...without.filter((index) => older.has(index))]);
-  const lanes = new Lanes(AT_ONCE);
-  for (const message of messages) await lanes.run(() => sendAgain(access, message));
-  await lanes.done();
-  for (const { count } of messages) sentAgain += count;
+  sentAgain += await sendAll(access, queue, messages, ended);
   const gone = without.filter((index) => !older.has(index));
   await settleGone(access, control, gone);
   if (sentAgain > 0 || queueMade) await rouseWorkers(access);

@@ -3,6 +3,7 @@ import type { Archive, Outcome } from "../archive/index.ts";
 import type { Followed } from "../broker/follow.ts";
 import { parseOutcome, streamOf } from "../broker/names.ts";
 import { purgeManager } from "../broker/purge.ts";
+import { rouseWorkers } from "../control/pause.ts";
 import { generationOf, sendAgain } from "../control/place.ts";
 import type { ControlState } from "../control/state.ts";
 import { StoredCalls } from "../control/stored.ts";
@@ -44,7 +45,9 @@ async function runAgain({ access }: Pulling, { subject, seq }: StoredOutcome): P
   await manager.streams.purge(streamOf.results(access.u), { filter: subject, seq: seq + 1 });
   try {
     const call = await new StoredCalls(access).find(parseOutcome(subject).index);
-    if (!call.kept) await sendAgain(access, call);
+    if (call.kept) return;
+    await sendAgain(access, call);
+    await rouseWorkers(access);
   } catch (error) {
     // It is found as missing the next time.
     if (!(error instanceof InstanceError || error instanceof RefusedError || error instanceof DecodeError)) throw error;

@@ -367,9 +367,9 @@ describe("several clients, and killed ones", () => {
   });
 
   test("one is killed in the middle of it", async () => {
-    const { tag, ran } = await submitted(2000);
+    const { tag, ran } = await submitted(900);
     using _closed = tag;
-    for (let left = 2000; left > 0; left -= 500) await swallow(tag, 500);
+    await swallow(tag, 900);
     await idle(tag);
     const { consumers } = await manager();
     const killed = new Running(process.execPath, [PROGRAM, "status", tag.name], { env: instance.env });
@@ -380,10 +380,36 @@ describe("several clients, and killed ones", () => {
     );
     await killed.stop("SIGKILL");
     await tag.status();
-    expect(await tag.status()).toMatchObject({ pending: 2000, running: 0 });
+    expect(await tag.status()).toMatchObject({ pending: 900, running: 0 });
     await using _worker = await startWorker();
     expect(await tag.pull({ blocking: true })).toBe(0);
-    expect(ran()).toEqual(upTo(2000));
-    expect(await stored(tag)).toEqual(upTo(2000));
+    expect(ran()).toEqual(upTo(900));
+    expect(await stored(tag)).toEqual(upTo(900));
   });
+});
+
+test("very many: the queue begins anew, paused as it was, and what has an outcome does not run", async () => {
+  const { tag, ran } = await submitted(1500);
+  using _closed = tag;
+  for (let left = 1500; left > 0; left -= 500) await swallow(tag, 500);
+  await idle(tag);
+  // Outcomes that somebody has stored: of one in the middle, and of the first.
+  const before = await consumers();
+  for (const index of [0, 700])
+    await publish(nc, { subject: subjectOf.outcome(u, "result", "local", tag.name, index), data: new Uint8Array(1) });
+  await tag.pause();
+  expect(await tag.status()).toMatchObject({ pending: 1498, running: 0, paused: true, sentAgain: 1498 });
+  expect(await consumers()).not.toBe(before);
+  await tag.resume();
+  await using _worker = await startWorker();
+  await until(
+    "all others to have run",
+    () => ran().length,
+    (count) => count >= 1498,
+  );
+  expect(ran()).toEqual(upTo(1500).filter((index) => index !== 0 && index !== 700));
+
+  async function consumers(): Promise<string> {
+    return (await (await manager()).consumers.info(streamOf.calls(u), consumerOf(tag.name))).created;
+  }
 });
