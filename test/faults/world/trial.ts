@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { Lanes } from "../../../core/broker/lanes.ts";
 import { until } from "../../support/until.ts";
 import { check } from "../check/check.ts";
 import type { Behaviour, FoundArchive, History, Load, Look, SubmittedCall } from "../check/history.ts";
@@ -14,6 +15,7 @@ import type { World } from "./world.ts";
 const PROGRAM = join(import.meta.dirname, "..", "load.ts");
 
 const MOST_TRIES = 30;
+const PULLS_AT_ONCE = 3;
 
 export interface LoadOptions {
   calls: number;
@@ -184,7 +186,11 @@ export class Trial {
    * @returns the history; @throws with every objection
    */
   async judge(): Promise<History> {
-    for (const load of this.loads) if (load.gone !== true) await this.pull(load, "afresh");
+    const lanes = new Lanes(PULLS_AT_ONCE);
+    for (const load of this.loads) {
+      if (load.gone !== true) await lanes.run(() => this.pull(load, "afresh"));
+    }
+    await lanes.done();
     await this.look("the last look");
     this.world.checkWorkers();
     // Folders of a worker that was killed go when the next one starts.
