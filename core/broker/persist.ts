@@ -10,6 +10,7 @@ import { ApiError } from "./publish.ts";
 export const GIVE_UP_MS = 5 * 60_000;
 /** How often to ask a broker that is there, but gives no answer to this: its disk is full, for instance. */
 const SILENT_MOST = 3;
+const PING_MS = 3_000;
 /** How often to ask one that says that it cannot now. */
 const BUSY_MOST = 10;
 /** After this long it is worth a word. */
@@ -26,8 +27,10 @@ const PASSING: ReadonlySet<number> = new Set([
   10210, // too many atomic batches at once
 ]);
 
-/** What kind of trouble an error is that asking again may end; undefined where what was asked for was refused. */
-function troubleOf(error: unknown): "away" | "silent" | "busy" | undefined {
+/** That asking again may end; undefined where what was asked for was refused. */
+type Trouble = "away" | "silent" | "busy" | undefined;
+
+function troubleOf(error: unknown): Trouble {
   for (let each = error; each instanceof Error; each = each.cause) {
     if (each instanceof ApiError) return PASSING.has(each.apiCode) ? "busy" : undefined;
     if (each instanceof JetStreamApiError) return PASSING.has(each.code) ? "busy" : undefined;
@@ -42,6 +45,19 @@ function troubleOf(error: unknown): "away" | "silent" | "busy" | undefined {
 /** Whether what was asked for was not answered, as against refused: asking again may help. */
 export function isPassing(error: unknown): boolean {
   return troubleOf(error) !== undefined;
+}
+
+/** A network that swallows everything looks like a broker that does not answer to this; its pings tell them apart. */
+async function lookAt(nc: NatsConnection, trouble: Trouble): Promise<Trouble> {
+  if (trouble !== "silent" || nc.isClosed()) return trouble;
+  const answer = nc.rtt().then(
+    () => true,
+    () => false,
+  );
+  if (await Promise.race([answer, delay(PING_MS, false, { ref: false })])) return "silent";
+  // Found now, not when the pings of its own have gone unanswered.
+  await nc.reconnect().catch(() => undefined);
+  return "away";
 }
 
 /** Who waits: hears of trouble that lasts, once. */
@@ -71,7 +87,7 @@ export async function persist<T>(nc: NatsConnection, attempt: () => Promise<T>, 
     } catch (error) {
       troubleMs ??= performance.now();
       const leftMs = troubleMs + GIVE_UP_MS - performance.now();
-      const trouble = troubleOf(error);
+      const trouble = await lookAt(nc, troubleOf(error));
       if (nc.isClosed() || leftMs <= 0 || trouble === undefined) throw error;
       if (trouble === "silent" && ++silent >= SILENT_MOST) throw error;
       if (trouble === "busy" && ++busy >= BUSY_MOST) throw error;

@@ -55,19 +55,24 @@ export class SafeStore {
     });
   }
 
-  /** Those of `messages` that are not stored. @throws InstanceError where something else is stored in the place of one */
-  async missing(stream: string, messages: readonly Message[]): Promise<Message[]> {
-    const isMissing: boolean[] = [];
+  /**
+   * Those of `messages` that are not stored.
+   * @param known those that are known to be stored; what is found is added, so that a look that is cut off was not in vain
+   * @throws InstanceError where something else is stored in the place of one
+   */
+  async missing(stream: string, messages: readonly Message[], known: Set<Message>): Promise<Message[]> {
     const lanes = new Lanes(READS_AT_ONCE);
-    for (const [i, { subject, data }] of messages.entries()) {
+    for (const message of messages) {
+      if (known.has(message)) continue;
       await lanes.run(async () => {
-        const stored = await this.#reader.last(stream, subject);
-        if (stored !== null && !same(stored.data, data)) throw elsewhere(subject);
-        isMissing[i] = stored === null;
+        const stored = await this.#reader.last(stream, message.subject);
+        if (stored === null) return;
+        if (!same(stored.data, message.data)) throw elsewhere(message.subject);
+        known.add(message);
       });
     }
     await lanes.done();
-    return messages.filter((_, i) => isMissing[i]);
+    return messages.filter((message) => !known.has(message));
   }
 
   /**

@@ -53,9 +53,10 @@ export class Uploader {
   /** Sends messages until each is stored. A subject takes one message, so those that come twice are refused. */
   async #send(messages: readonly Message[]): Promise<void> {
     let isSure = true;
+    const known = new Set<Message>();
     await this.#store.persist(async () => {
       // Of messages whose answer did not come some may be stored: a server that is killed may keep part of a batch.
-      let left = isSure ? messages : await this.#store.missing(this.#stream, messages);
+      let left = isSure ? messages : await this.#store.missing(this.#stream, messages, known);
       isSure = false;
       while (left.length > 0) {
         try {
@@ -63,7 +64,7 @@ export class Uploader {
           return;
         } catch (error) {
           if (!isTaken(error)) throw error;
-          const missing = await this.#store.missing(this.#stream, left);
+          const missing = await this.#store.missing(this.#stream, left, known);
           // Refused as taken, and yet none of them is stored.
           if (missing.length === left.length) throw error;
           left = missing;
