@@ -115,9 +115,3 @@ describe.each(KINDS)("%s", (_, calls, length) => {
     expect(proxy.cuts).toBe(1);
   });
 });
-
-test("the connection breaks again and again", async () => {
-  await using proxy = await CuttingProxy.start(broker.server.url, 12_000);
-  await whileSubmitting(140, 10, () => Promise.resolve(), proxy);
-  expect(proxy.cuts).toBeGreaterThan(0);
-});
