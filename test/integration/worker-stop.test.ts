@@ -120,7 +120,7 @@ describe("a worker leaves by itself", () => {
 test("a limit that makes no sense is said", async () => {
   for (const [args, said] of [
     [["--idle-timeout", "soon"], /--idle-timeout: expected seconds/],
-    [["--time-limit", "0"], /worker option timeLimitMs: expected more than 0, got 0/],
+    [["--time-limit", "0"], /--time-limit: expected more than 0, got 0/],
   ] as const) {
     const { code, stderr } = await worker([...args]).finished;
     expect(code).not.toBe(0);
@@ -130,9 +130,9 @@ test("a limit that makes no sense is said", async () => {
 
 test("a second signal ends it at once, and its call runs elsewhere", async () => {
   const work = task(longBefore);
-  work(Date.now() + 3_000);
-  using tag = await work.submit();
   const first = await startWorker();
+  work(Date.now() + 5_000);
+  using tag = await work.submit();
   await until(
     "it to run",
     () => runsOf(tag),
