@@ -40,8 +40,11 @@ export class NotPulledError extends HumqError {
   }
 }
 
-export function isHeld(archive: Archive | undefined, index: number): boolean {
-  return archive?.openIndices([index]).next().done === true;
+/** Whether the archive holds what a call ended with, and the call was not retried since. */
+export function isHeld(archive: Archive | undefined, control: ControlState, index: number): boolean {
+  if (archive?.openIndices([index]).next().done !== true) return false;
+  const known = archive.getMeta("retries") ?? 0;
+  return control.retries.every(({ number, calls }) => number <= known || rangeAt(calls, index) === undefined);
 }
 
 /** How the calls ended whose outcomes are `subjects`; what does not open says nothing. */
@@ -147,10 +150,10 @@ export async function deleteSome(
   const known = states === undefined ? undefined : await statesOf(access, control, subjects);
   const chosen = subjects.filter((subject) => {
     const { index } = parseOutcome(subject);
-    if (rangeAt(calls, index) === undefined || (downloadedOnly && !isHeld(archive, index))) return false;
+    if (rangeAt(calls, index) === undefined || (downloadedOnly && !isHeld(archive, control, index))) return false;
     return states === undefined || states.has(known?.get(index) ?? "");
   });
-  const unfetched = chosen.filter((subject) => !isHeld(archive, parseOutcome(subject).index)).length;
+  const unfetched = chosen.filter((subject) => !isHeld(archive, control, parseOutcome(subject).index)).length;
   if (unfetched > 0 && !force) throw new NotPulledError(tag, unfetched);
   let open: number[] = [];
   if (!downloadedOnly && (states === undefined || OPEN_STATES.some((state) => states.has(state)))) {

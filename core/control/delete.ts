@@ -7,12 +7,14 @@ import { ApiCode, publish } from "../broker/publish.ts";
 import { purge, purgeManager } from "../broker/purge.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
+import { openTag } from "../tag/access.ts";
 import { openLiveTag } from "../tag/expiry.ts";
 import { cancelRecord } from "../trust/control.ts";
 import { signRecord } from "../trust/signed.ts";
 import { type CallList, parseCalls } from "./calls.ts";
 import { deleteSome, isHeld, NotPulledError } from "./delete-some.ts";
 import { listOutcomes } from "./outcomes.ts";
+import { readOwnControl } from "./state.ts";
 import { checkStates, ENDED_STATES, OPEN_STATES, type StateChoice } from "./states.ts";
 
 export interface DeleteOptions {
@@ -90,8 +92,11 @@ async function deleteWhole(
   force: boolean,
 ): Promise<number> {
   const { subjects } = await listOutcomes(session, tag);
-  const unfetched = subjects.filter((subject) => !isHeld(archive, parseOutcome(subject).index)).length;
-  if (unfetched > 0 && !force) throw new NotPulledError(tag, unfetched);
+  if (!force && subjects.length > 0) {
+    const control = await readOwnControl(await openTag(session, tag));
+    const unfetched = subjects.filter((subject) => !isHeld(archive, control, parseOutcome(subject).index)).length;
+    if (unfetched > 0) throw new NotPulledError(tag, unfetched);
+  }
   await deleteTag(session, tag);
   return subjects.length;
 }

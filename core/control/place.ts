@@ -14,7 +14,7 @@ import { BrokerError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { decodeOutcomeMessage } from "../trust/outcome.ts";
 import type { ControlState } from "./state.ts";
-import { StoredCalls } from "./stored.ts";
+import { type CheckedCall, StoredCalls } from "./stored.ts";
 
 const AT_ONCE = 32;
 /** Somebody else may be putting messages in the same place. */
@@ -30,25 +30,28 @@ export function generationOf(outcome: Uint8Array): number | undefined {
   }
 }
 
-/** Removes what a call ended with in earlier generations. @returns whether it has ended in this one */
+/** Removes what a call ended with in earlier generations. @returns whether it has ended in this one, or a later one */
 async function clearOutcomes(access: TagAccess, index: number, generation: number): Promise<boolean> {
   const { reader, u, manifest, session } = access;
   const manager = await purgeManager(session.nc);
   let ended = false;
   for await (const stored of reader.all(streamOf.results(u), subjectOf.outcome(u, "*", "*", manifest.tag, index))) {
-    if (generationOf(stored.data) === generation) ended = true;
+    if ((generationOf(stored.data) ?? -1) >= generation) ended = true;
     else await manager.streams.purge(streamOf.results(u), { filter: stored.subject, seq: stored.seq + 1 });
   }
   return ended;
 }
 
-async function place(access: TagAccess, index: number, generation: number, data: Uint8Array): Promise<void> {
+async function place(access: TagAccess, calls: StoredCalls, { first: index, generation, message: data }: CheckedCall) {
   const { session, reader, u, manifest } = access;
   const manager = await purgeManager(session.nc);
   const subject = subjectOf.call(u, manifest.tag, index);
   for (let tries = 1; tries <= TRIES; tries++) {
     const before = await reader.last(streamOf.calls(u), subject);
     if (before !== null && Buffer.compare(before.data, data) === 0) return;
+    // This process may have stood still for long: others have retried the call since.
+    const now = before === null ? undefined : calls.tryCheck(before.data, index);
+    if (now !== undefined && now.generation > generation) return;
     if (await clearOutcomes(access, index, generation)) return;
     if (before !== null) await manager.streams.purge(streamOf.calls(u), { filter: subject, seq: before.seq + 1 });
     try {
@@ -78,7 +81,7 @@ export async function placeParked(access: TagAccess, control: ControlState): Pro
     const call = calls.tryCheck(data, index);
     // One whose record was never stored is of a retry that did not come about.
     if (call === undefined || call.generation !== control.generationOf(index)) continue;
-    await lanes.run(() => place(access, index, call.generation, data));
+    await lanes.run(() => place(access, calls, call));
   }
   await lanes.done();
   await manager.streams.purge(stream, { filter: parked, seq: last + 1 });

@@ -9,6 +9,7 @@ import { showProgress } from "../progress.ts";
 import { mayHaveLost, type Reconciled, reconcile } from "../reconcile/reconcile.ts";
 import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "./access.ts";
+import { countEnded } from "./ended.ts";
 import { expiredError, hasExpired, UntilExpired } from "./expiry.ts";
 import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
 import { fetchHashes } from "./hashes.ts";
@@ -109,7 +110,12 @@ function mayHaveLostAny({ access, archive }: Pulling, calls: number, ofSubset: b
     return countStored(session.nc, streamOf.results(u), subject, from);
   };
   // Of a part of the calls it is not known how far the others are.
-  if (ofSubset) return mayHaveLost(access, async () => calls - (await stored(1)));
+  if (ofSubset) {
+    return mayHaveLost(access, async () => {
+      const { succeeded, failed } = await countEnded(access);
+      return calls - succeeded - failed;
+    });
+  }
   return mayHaveLost(
     access,
     () => openOf(archive, calls),

@@ -1,13 +1,12 @@
 /** How far a tag is, by the broker's counts. */
 import { setTimeout as delay } from "node:timers/promises";
-import { countStored } from "../broker/follow.ts";
-import { streamOf, subjectOf } from "../broker/names.ts";
 import { concurrencyOf } from "../broker/queue.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { isOpen, reconcile } from "../reconcile/reconcile.ts";
 import { openTag, type TagAccess } from "./access.ts";
+import { countEnded } from "./ended.ts";
 import { hasExpired } from "./expiry.ts";
 import { countStoredCalls } from "./half.ts";
 
@@ -43,7 +42,7 @@ export interface TagStatus {
   succeeded: number;
   /** Calls that ended otherwise than succeeded. */
   failed: number;
-  /** Outcomes stored by each of its datacenters. */
+  /** Calls whose outcome is by each of its datacenters. */
   ended: Record<string, number>;
   /** Calls that ended in a second, between the two looks; only where `measureMs` was given. */
   perSecond?: number;
@@ -51,20 +50,6 @@ export interface TagStatus {
   leftMs?: number;
   /** Calls that the broker had lost: they were in its queue no more and had no outcome. They run again; absent for none. */
   sentAgain?: number;
-}
-
-/** Stored outcomes of each kind, and by datacenter. */
-async function countEnded({ session, u, manifest }: TagAccess) {
-  const stored = (kind: "result" | "error" | "*", datacenter: string) =>
-    countStored(session.nc, streamOf.results(u), subjectOf.outcome(u, kind, datacenter, manifest.tag, "*"));
-  const { datacenters } = manifest;
-  const [succeeded, failed, ...each] = await Promise.all([
-    stored("result", "*"),
-    stored("error", "*"),
-    ...datacenters.map((datacenter) => stored("*", datacenter)),
-  ]);
-  const ended = Object.fromEntries(datacenters.map((datacenter, i): [string, number] => [datacenter, each[i]!]));
-  return { succeeded: succeeded!, failed: failed!, ended };
 }
 
 export async function statusOf(access: TagAccess): Promise<TagStatus> {
