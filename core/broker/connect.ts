@@ -1,7 +1,7 @@
 /** Connections to an instance's broker. */
 
 import { encode } from "@nats-io/nkeys";
-import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
+import { type Authenticator, connect, errors, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { BrokerError, HumqError } from "../errors.ts";
 import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
@@ -10,6 +10,11 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A half-open connection is noticed after two of these. */
 const PING_INTERVAL_MS = 15_000;
 const RECONNECT_WAIT_MS = 500;
+/**
+ * A broker that refuses a login which it took before may have its reasons for a moment: while it starts, and its accounts
+ * are not there yet. After this long it means it.
+ */
+const REFUSED_MOST_MS = 60_000;
 
 export interface Login {
   /** The NATS user JWT. */
@@ -18,14 +23,39 @@ export interface Login {
   key?: KeyPair;
   /** Shown in the server's connection list. */
   name: string;
+  /** When the JWT expires, in milliseconds since 1970. Default, and 0: never. */
+  expiresMs?: number;
+}
+
+/** How long the broker has been refusing a login that it took before. */
+class Refusal {
+  #sinceMs: number | undefined;
+  #why = "";
+
+  hear(status: Status): void {
+    if (status.type === "reconnect") this.#sinceMs = undefined;
+    if (status.type !== "error") return;
+    const { error } = status;
+    if (!(error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError)) return;
+    this.#sinceMs ??= performance.now();
+    this.#why = error.message;
+  }
+
+  /** @throws BrokerError where trying again is of no use */
+  check(expiresMs = 0): void {
+    if (this.#sinceMs === undefined) return;
+    const expired = expiresMs > 0 && expiresMs <= Date.now();
+    if (expired || performance.now() - this.#sinceMs > REFUSED_MOST_MS) throw new BrokerError(this.#why);
+  }
 }
 
 /** Nonces of nats-server are 11 to 22 characters of base64url; anything else may be text somebody wants signed. */
 const NONCE = /^[A-Za-z0-9_-]{8,64}$/;
 
-function authenticator(login: Login): Authenticator {
+function authenticator(login: Login, refusal: Refusal): Authenticator {
   return (nonce) => {
-    const { jwt, key } = login;
+    const { jwt, key, expiresMs } = login;
+    refusal.check(expiresMs);
     if (key === undefined) return { jwt, nkey: "", sig: "" };
     if (nonce === undefined || !NONCE.test(nonce)) {
       throw new BrokerError("the broker asked to sign something that is not a login nonce; refusing to log in there");
@@ -51,7 +81,8 @@ function explain(servers: readonly string[], cause: unknown): HumqError {
 
 /**
  * Connects, and stays connected: reconnects for ever once it was connected. Only a broker that refuses the login
- * twice, or asks for a signature on something that is no nonce, ends that; `closed()` then tells why.
+ * for a minute (or once it has expired), or asks for a signature on something that is no nonce, ends that; `closed()` then
+ * tells why.
  * @param onStatus hears of disconnects, reconnects and errors
  * @throws BrokerError where the broker cannot be reached, refuses the login, or is too old
  */
@@ -60,16 +91,18 @@ export async function connectBroker(
   login: Login,
   onStatus?: (status: Status) => void,
 ): Promise<NatsConnection> {
+  const refusal = new Refusal();
   let connection: NatsConnection;
   try {
     connection = await connect({
       servers: [...servers],
-      authenticator: authenticator(login),
+      authenticator: authenticator(login, refusal),
       name: login.name,
       timeout: CONNECT_TIMEOUT_MS,
       pingInterval: PING_INTERVAL_MS,
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_WAIT_MS,
+      ignoreAuthErrorAbort: true,
     });
   } catch (cause) {
     throw explain(servers, cause);
@@ -81,10 +114,11 @@ export async function connectBroker(
       `the broker at ${servers.join(", ")} is nats-server ${version}; humq needs ${MINIMUM_SERVER_VERSION} or newer. Upgrade it.`,
     );
   }
-  if (onStatus !== undefined) {
-    void (async () => {
-      for await (const status of connection.status()) onStatus(status);
-    })();
-  }
+  void (async () => {
+    for await (const status of connection.status()) {
+      refusal.hear(status);
+      onStatus?.(status);
+    }
+  })();
   return connection;
 }

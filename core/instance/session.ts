@@ -83,8 +83,9 @@ export async function openSession(
   const link = instance.link;
   const logIn = async (grant: Grant) => {
     try {
-      const credentials = { jwt: grant.userJwt, key: identity.login, name: options.name ?? "humq" };
-      return await connectBroker(link.servers, credentials, onStatus);
+      const { userJwt: jwt, expiresMs } = grant;
+      const login = { jwt, expiresMs, key: identity.login, name: options.name ?? "humq" };
+      return await connectBroker(link.servers, login, onStatus);
     } catch (error) {
       // The server does not tell this reason from others.
       checkNotExpired(grant, Date.now());

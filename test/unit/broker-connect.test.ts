@@ -128,6 +128,28 @@ describe("logging in", () => {
     expect(fake.connects.length).toBe(1);
   });
 
+  test("goes on where it is refused for a moment, as by a server that starts", async () => {
+    const refuse = "Authorization Violation";
+    const refusals = [1, 2, 3].map(() => ({ nonce: GOOD_NONCE, refuse }));
+    await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, ...refusals, { nonce: GOOD_NONCE });
+    const reconnected = Promise.withResolvers<void>();
+    const nc = await connectBroker([fake.url], login, (status) => {
+      if (status.type === "reconnect") reconnected.resolve();
+    });
+    fake.drop();
+    await reconnected.promise;
+    expect(fake.connects.length).toBe(5);
+    await nc.close();
+  });
+
+  test("gives up where it is refused and has expired", async () => {
+    const refuse = "Authorization Violation";
+    await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, { nonce: GOOD_NONCE, refuse });
+    const nc = await connectBroker([fake.url], { ...login, expiresMs: Date.now() });
+    fake.drop();
+    await expect(nc.closed()).resolves.toEqual(new BrokerError(refuse));
+  });
+
   test("connects again by itself, with the new nonce", async () => {
     const second = "AAAAAAAAAAAAAAA";
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, { nonce: second });

@@ -13,6 +13,8 @@ import { LAPSE_MS, SharedClock } from "./shared.ts";
 export interface KeeperData {
   servers: readonly string[];
   jwt: string;
+  /** When it expires; 0: never. */
+  expiresMs: number;
   /** Of the login's nkey. */
   seed: Uint8Array;
   clock: SharedArrayBuffer;
@@ -27,10 +29,10 @@ const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
 const SILENT_MOST_MS = 60_000;
 
-async function keep({ servers, jwt, seed, clock: buffer }: KeeperData): Promise<void> {
+async function keep({ servers, jwt, expiresMs, seed, clock: buffer }: KeeperData): Promise<void> {
   const clock = new SharedClock(buffer);
   const tell = (message: FromKeeper) => parentPort?.postMessage(message);
-  const nc = await connectBroker(servers, { jwt, key: fromSeed(seed), name: "humq worker (leases)" });
+  const nc = await connectBroker(servers, { jwt, expiresMs, key: fromSeed(seed), name: "humq worker (leases)" });
   const held = new Set<string>();
   let last = now();
 

@@ -53,6 +53,7 @@ export class Leases implements LeaseHolder {
     const data: KeeperData = {
       servers: session.link.servers,
       jwt: session.grant.userJwt,
+      expiresMs: session.grant.expiresMs,
       seed: session.identity.login.getSeed(),
       clock: clock.buffer,
     };
