@@ -60,6 +60,7 @@ export function jobOf(reader: StreamReader, tag: ActiveTag, call: VerifiedCall):
     ...(parts === 0 ? { sealed: call.sealed } : { parts: { count: parts, read } }),
     tag,
     writes: [],
+    unstored: new Map(),
     spills: new Map(),
     remaining: new Remaining([{ from: first, to: first + count, attempts: 0 }]),
     losses: 0,

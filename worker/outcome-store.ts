@@ -25,6 +25,8 @@ export interface StoredJob extends Job {
   losses: number;
   /** Writes of outcomes that are under way. */
   writes: Promise<void>[];
+  /** Calls that have ended and whose outcome is not on the broker, and how often each had been tried before. */
+  unstored: Map<number, number>;
   /** Large results under way, by index: how their parts are named and sent. */
   spills: Map<number, { id: string; lanes: Lanes }>;
   /** The broker did not answer while a large result was sent: it has to run again. */
@@ -88,9 +90,10 @@ export class OutcomeStore {
     const write = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
     const stored =
       spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
-    job.writes.push(stored);
+    job.unstored.set(index, Math.max(0, (job.attempt ?? 1) - 1));
+    job.writes.push(stored.then(() => void job.unstored.delete(index)));
     // Whoever waits for the job hears of it, but maybe only after other calls of it have run.
-    stored.catch(() => undefined);
+    job.writes.at(-1)!.catch(() => undefined);
     return stored;
   }
 

@@ -12,6 +12,7 @@ import { judge, type Verdict } from "./control.ts";
 import type { Cuts } from "./cuts.ts";
 import type { EndCause, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
+import { within } from "./executor/timing.ts";
 import { BegunNotes } from "./limits/begun.ts";
 import { History, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
@@ -21,6 +22,8 @@ import { isCallsError } from "./setup.ts";
 
 /** A tag whose code, packages or arguments could not be fetched, or results not be stored, is tried again after this. */
 const TRY_AGAIN_MS = 2_000;
+/** How long a message that goes back waits for outcomes of its calls that are on their way to the broker. */
+const STORE_MS = 1_000;
 /** How long storing may still take when the worker stops. */
 const SETTLE_MS = 5_000;
 
@@ -119,8 +122,11 @@ export class Runner {
 
   /** What went before is on record before the message is anybody's again. */
   async #handBack(job: CallJob, delivery: Delivery, ending: "returned" | "again"): Promise<void> {
+    await within(Promise.allSettled(job.writes), STORE_MS);
     try {
-      await this.#history.write(job, delivery, { lostOn: job.lostOn, open: job.remaining.all });
+      // An outcome that is not stored by now may never be: whoever gets the message runs that call again.
+      const open = job.remaining.allWith(job.unstored);
+      await this.#history.write(job, delivery, { lostOn: job.lostOn, open });
     } catch (error) {
       // It counts as a loss then.
       this.#options.log.warn(`no note of call ${job.first} of ${job.tag.runnable.tag}: ${(error as Error).message}`);
@@ -382,12 +388,7 @@ export class Runner {
   }
 
   async #settled(withinMs: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const timeout = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, withinMs);
-    });
-    await Promise.race([Promise.all(this.#held.values()), timeout]);
-    clearTimeout(timer);
+    await within(Promise.all(this.#held.values()), withinMs);
   }
 
   /** Gives up what is not stored. */

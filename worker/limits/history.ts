@@ -158,6 +158,14 @@ export class Remaining {
     return [...this.#again, ...this.#open].sort((a, b) => a.from - b.from);
   }
 
+  /** As {@link all}, with calls that came to an end which nobody will hear of. @param unstored how often each was tried before */
+  allWith(unstored: ReadonlyMap<number, number>): OpenCalls[] {
+    const { all } = this;
+    const ended = Array.from(unstored, ([index, attempts]) => ({ from: index, to: index + 1, attempts }));
+    const others = ended.filter((call) => !all.some(({ from, to }) => from <= call.from && call.from < to));
+    return [...all, ...others].sort((a, b) => a.from - b.from);
+  }
+
   /** Call `index` came to an end; with `again` it is to be run once more. */
   ended(index: number, again: boolean): void {
     const [now, ...later] = this.#open;
