@@ -40,7 +40,11 @@ function merged(access: TagAccess, control: ControlState, calls: readonly CallRa
 }
 
 /** Adds to what is cancelled already. @returns what the records say then */
-async function storeRecord(access: TagAccess, calls: readonly CallRange[], reason: string): Promise<ControlState> {
+export async function recordCancel(
+  access: TagAccess,
+  calls: readonly CallRange[],
+  reason: string,
+): Promise<ControlState> {
   const { session, reader, u, manifest } = access;
   const subject = subjectOf.cancel(u, manifest.tag);
   for (let tries = 1; ; tries++) {
@@ -132,7 +136,7 @@ function checkReason(reason: string | undefined): string {
  */
 export async function cancelCalls(access: TagAccess, calls: readonly CallRange[], reason: string): Promise<number> {
   const ended = await endedCalls(access);
-  const control = await storeRecord(access, calls, reason);
+  const control = await recordCancel(access, calls, reason);
   return settleCancelled(access, control, calls, ended);
 }
 

@@ -10,7 +10,7 @@ import { DecodeError, HumqError, RefusedError, UsageError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { openHead } from "../tag/outcome.ts";
 import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
-import { cancelCalls } from "./cancel.ts";
+import { cancelCalls, recordCancel } from "./cancel.ts";
 import { listOutcomes, type OutcomeSubjects } from "./outcomes.ts";
 import { type OutcomePlace, OwnOutcomes } from "./own-outcomes.ts";
 import { pendingCalls } from "./pending.ts";
@@ -95,7 +95,11 @@ async function removeOutcomes(access: TagAccess, { subjects, lastSequence }: Out
   if (all) {
     const filter = subjectOf.outcome(u, "*", "*", tag, "*");
     await lanes.run(() => manager.streams.purge(results, { filter, seq: lastSequence + 1 }));
-  } else for (const filter of subjects) await lanes.run(() => manager.streams.purge(results, { filter }));
+  } else {
+    // What was stored since is of a call that was retried meanwhile.
+    const seq = lastSequence + 1;
+    for (const filter of subjects) await lanes.run(() => manager.streams.purge(results, { filter, seq }));
+  }
   await lanes.done();
 }
 
@@ -165,6 +169,8 @@ export async function deleteSome(
   }
   const cancelled = open.length === 0 ? 0 : await cancelCalls(access, rangesOf(open), REASON);
   if (chosen.length > 0) {
+    // Until the notes are there these calls look as if their outcomes had been lost, and this process may be killed.
+    await recordCancel(access, rangesOf(placesOf(chosen).keys()), REASON);
     await removeOutcomes(access, { subjects: chosen, lastSequence }, chosen.length === subjects.length);
     await leaveNotes(access, control, placesOf(chosen));
   }

@@ -1,6 +1,7 @@
 /** One call, one outcome: whatever others stored, retried or deleted meanwhile. */
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { countStored } from "../../core/broker/follow.ts";
 import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
@@ -13,8 +14,11 @@ import { grantAccess } from "../../core/instance/grant.ts";
 import { requestAccess } from "../../core/instance/join.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { openTag } from "../../core/tag/access.ts";
+import { PROGRAM } from "../support/cli.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
+import { Running } from "../support/processes.ts";
+import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
 
@@ -153,4 +157,34 @@ test("a client that stood still in the middle of a retry undoes no later one", a
   expect(await tag.status()).toMatchObject({ succeeded: 1, pending: 0 });
   expect(await tag.pull()).toBe(0);
   expect(await tag.result(0)).toBe(0);
+});
+
+test("a delete of what was downloaded that is killed in the middle has nothing run again", async () => {
+  await using worker = await startWorker("local");
+  broken = false;
+  const work = task(async (x: number) => x);
+  for (let x = 0; x < 3000; x++) work(x);
+  using tag = await work.submit({ datacenters: ["local"], quiet: true });
+  await tag.pull({ blocking: true, quiet: true });
+  await worker.stop();
+  using folder = temporaryDirectory("humq deleted ");
+  const file = join(folder.path, "all.db");
+  tag.toFile(file);
+  const u = await withSession(undefined, async ({ identity }) => shortUser(identity.user));
+  const outcomes = subjectOf.outcome(u, "*", "*", tag.name, "*");
+  await withSession(undefined, async ({ nc }) => {
+    const stored = () => countStored(nc, streamOf.results(u), outcomes);
+    const killed = new Running(process.execPath, [PROGRAM, "delete", tag.name, file, "--downloaded-only"], {
+      env: instance.env,
+    });
+    // As soon as it can be seen: the notes follow at once.
+    while ((await stored()) === 3000);
+    await killed.stop("SIGKILL");
+  });
+  expect(await tag.status()).not.toHaveProperty("sentAgain");
+  expect(await tag.status()).toMatchObject({ pending: 0, running: 0 });
+  using afresh = await Tag.fromQueue<number>(tag.name);
+  expect(await afresh.pull({ quiet: true })).toBe(0);
+  expect(await tag.delete({ downloadedOnly: true })).toBe(3000);
+  expect(tag.nResults).toBe(3000);
 });
