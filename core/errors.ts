@@ -13,6 +13,14 @@ export class HumqError extends Error {
   }
 }
 
+/** What a call ended with that none of its code threw. It has no stack: that would show humq's files, not the submitter's. */
+export class CallEndError extends HumqError {
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(code, message, options);
+    this.stack = `${this.name}: ${this.message}`;
+  }
+}
+
 /** An option, argument or file the user gave is not what was expected. */
 export class UsageError extends HumqError {
   constructor(message: string, options?: ErrorOptions) {

@@ -1,21 +1,21 @@
 /** Why a call has no outcome of its own making, for its submitter. */
-import { HumqError } from "../core/errors.ts";
+import { CallEndError } from "../core/errors.ts";
 import type { EndCause } from "./executor/job.ts";
 
-export class CallRefused extends HumqError {
+export class CallRefused extends CallEndError {
   constructor(message: string, options?: ErrorOptions) {
     super("call-refused", message, options);
   }
 }
 
-export class CallFailed extends HumqError {
+export class CallFailed extends CallEndError {
   constructor(message: string, options?: ErrorOptions) {
     super("call-failed", message, options);
   }
 }
 
 /** Over a limit that its submitter set. */
-export class CallKilled extends HumqError {
+export class CallKilled extends CallEndError {
   constructor(message: string, options?: ErrorOptions) {
     super("call-killed", message, options);
   }
@@ -36,7 +36,7 @@ function whereLost(lostOn: readonly string[]): string {
   return texts.join(", ");
 }
 
-export class CallLost extends HumqError {
+export class CallLost extends CallEndError {
   /**
    * @param lostOn names of the workers, empty where one is not known
    * @param killed what ended its process the last time, where its worker had not vanished

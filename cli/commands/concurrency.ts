@@ -33,6 +33,6 @@ more than the new limit. Of a tag in chunks it is a number of chunks.`);
 
 function limitOf(text: string): number | null {
   if (text === "none") return null;
-  if (/^\d{1,15}$/.test(text)) return Number(text);
+  if (/^[1-9]\d{0,14}$/.test(text)) return Number(text);
   throw new UsageError(`limit: expected a whole number from 1 on, or none; got ${JSON.stringify(text)}`);
 }

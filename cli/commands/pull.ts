@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { Args, Flags } from "@oclif/core";
+import type { Archive as ArchiveClass } from "../../core/archive/index.ts";
 import { UsageError } from "../../core/errors.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { listenForInterrupt } from "../interrupt.ts";
@@ -48,12 +49,20 @@ humq errors.`);
     const quiet = this.jsonEnabled();
     const open = await tag.pull({ blocking: flags.wait, signal: interrupt.signal, quiet });
     const { name, length: calls, nResults: results, nErrors: errors } = tag;
-    message(
-      `${name}: ${results} of ${calls} calls succeeded, ${errors} ended otherwise, ${open} still open` +
-        (open > 0 ? ". Pull again, or with --wait." : "."),
-    );
+    const ended = [`${results} of ${calls} calls succeeded`, ...othersOf(file, Archive), `${open} still open`];
+    const again = open > 0 ? " Pull again, or with --wait." : "";
+    const why = errors > 0 ? ` Why: humq errors ${file}` : "";
+    message(`${name}: ${ended.join(", ")}.${again}${why}`);
     interrupt.signal.throwIfAborted();
     await this.print(file);
     return { tag: name, file, calls, results, errors, open };
   }
+}
+
+/** How many calls ended in each state but `succeeded`: `2 failed`, `1 killed`. */
+function othersOf(file: string, Archive: typeof ArchiveClass): string[] {
+  using archive = Archive.open(file, { readonly: true });
+  return Object.entries(archive.counts().byState)
+    .filter(([state, count]) => state !== "succeeded" && count > 0)
+    .map(([state, count]) => `${count} ${state}`);
 }

@@ -9,7 +9,7 @@ const MEASURE_MS = 1_000;
 export default class Status extends HumqCommand {
   static override summary = "Show how far a tag is, or all of yours.";
   static override description =
-    prose(`By the broker's counts; nothing is fetched. Pending and running count messages (chunks), the others calls. Of one tag
+    prose(`By the broker's counts; nothing is fetched. Failed are all calls that ended otherwise than succeeded; how each did says humq tasks or humq pull. Pending and running count messages (chunks), the others calls. Of one tag
 that is not done it looks twice within a second, for the rate and the time left.`);
   static override examples = [
     "<%= config.bin %> status",
@@ -33,7 +33,7 @@ that is not done it looks twice within a second, for the rate and the time left.
     }
     const status = await client.status(args.tag, { measureMs: MEASURE_MS });
     await this.print(await listOf(status));
-    if (!status.closed && !this.jsonEnabled()) {
+    if (!status.closed && !status.expired && !this.jsonEnabled()) {
       const { halfAdvice } = await import("../../core/tag/half.ts");
       message(`Half-submitted: ${halfAdvice(status.tag)}.`);
     }

@@ -72,7 +72,10 @@ With --json one object is printed as soon as the worker is ready; its log goes t
         const { name, isolation, slots, memoryBytes } = worker;
         this.logJson({ name, datacenter: worker.datacenter, slots, memoryBytes, isolation, instance: instance.name });
       }
-      await Promise.race([interrupt.asked, worker.finished]);
+      const asked = interrupt.asked.then(() =>
+        message("Stopping: running calls have 5 seconds to end, then they are handed back"),
+      );
+      await Promise.race([asked, worker.finished]);
     } finally {
       await worker.stop();
     }

@@ -1,7 +1,7 @@
 /** What a cancelled call ends with. */
-import { HumqError } from "../errors.ts";
+import { CallEndError } from "../errors.ts";
 
-export class CallCancelled extends HumqError {
+export class CallCancelled extends CallEndError {
   /** @param reason the submitter's; empty for none */
   constructor(reason: string) {
     super("call-cancelled", reason === "" ? "cancelled by its submitter" : `cancelled by its submitter: ${reason}`);

@@ -6,7 +6,7 @@ import type { Archive, Outcome } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { purgeManager } from "../broker/purge.ts";
-import { DecodeError, HumqError, RefusedError, UsageError } from "../errors.ts";
+import { CallEndError, DecodeError, HumqError, RefusedError, UsageError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { openHead } from "../tag/outcome.ts";
 import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
@@ -22,7 +22,7 @@ const PURGES_AT_ONCE = 16;
 const REASON = "deleted";
 
 /** What is read in the place of an outcome that was deleted. */
-export class CallDeleted extends HumqError {
+export class CallDeleted extends CallEndError {
   constructor() {
     super("call-deleted", "its outcome was deleted from the broker by its submitter");
   }

@@ -5,7 +5,7 @@ import { purgeManager } from "../broker/purge.ts";
 import { OwnOutcomes } from "../control/own-outcomes.ts";
 import type { ControlState } from "../control/state.ts";
 import { StoredCalls } from "../control/stored.ts";
-import { HumqError } from "../errors.ts";
+import { CallEndError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { NO_CALL } from "../trust/outcome.ts";
 import { readLiving } from "./queue.ts";
@@ -13,7 +13,7 @@ import { readLiving } from "./queue.ts";
 const AT_ONCE = 16;
 
 /** What a call ends with that the broker does not hold any more. */
-export class CallGone extends HumqError {
+export class CallGone extends CallEndError {
   constructor() {
     super(
       "call-gone",

@@ -127,7 +127,7 @@ async function checkStored(access: TagAccess, calls: Recorder, archive: Archive,
       if (first + count > calls.length || count !== expected || (!isClosed && first % chunkSize !== 0))
         throw refuse(
           manifest.tag,
-          `it holds call ${first + count - 1}, and ${calls.length} calls are recorded`,
+          `it holds call ${first + count - 1}, and there ${calls.length === 1 ? "is 1 call" : `are ${calls.length} calls`} now`,
           isClosed,
         );
       const before = await openArguments(access, call);

@@ -17,7 +17,9 @@ export async function warnOfWorkers(session: Session, need: Need): Promise<void>
     );
     // Whose calls a worker without isolation runs is not known here.
     if (reason === undefined || reason.code === "own-calls-only") return;
-    warning(`nothing of this will run yet: ${reason.message}. ${reason.advice ?? ""}`.trimEnd());
+    warning(
+      `nothing of this will run yet: ${reason.message}.${reason.advice === undefined ? "" : ` What to do: ${reason.advice}.`}`,
+    );
   } catch {
     // The broker may be away; the submit itself says so.
   }

@@ -210,7 +210,9 @@ export async function pull(
   }
   const { calls } = closing;
   const wanted = options.subset === undefined ? undefined : checkSubset(options.subset, calls);
-  await fetchHashes(access, archive);
+  const { signal, quiet = false } = options;
+  await fetchHashes(access, archive, { signal, quiet });
+  if (signal?.aborted === true) return openOf(archive, calls, wanted);
   // The broker was restored to an older state: what it stores now has numbers that were given before.
   if ((await lastSequence(access.session.nc, streamOf.results(access.u))) < archive.readPosition) archive.rewind();
   const pulling: Pulling = { access, archive, control: await syncRetries(access, archive) };
@@ -218,7 +220,7 @@ export async function pull(
   const total = wanted?.size ?? calls;
   const open = openOf(archive, calls, wanted);
   if (open === 0 || options.signal?.aborted === true) return open;
-  const progress = showProgress("pull", total, options.quiet === true);
+  const progress = showProgress("pull", total, quiet);
   progress.update(total - open);
   const waiting = options.blocking === true ? new Waiting(access, progress.note) : undefined;
   const filed = (left: number) => {
@@ -226,7 +228,7 @@ export async function pull(
     progress.update(total - left);
     onFiled();
   };
-  using until = new UntilExpired(manifest, options.signal);
+  using until = new UntilExpired(manifest, signal);
   const limited = { ...options, signal: until.signal };
   try {
     await pullAndReconcile(pulling, calls, wanted, limited, filed);

@@ -69,15 +69,24 @@ function ended(status: TagStatus): Reason | undefined {
   if (succeeded + failed >= calls) {
     const all = failed === 0 ? "all succeeded" : `${succeeded} succeeded, ${failed} ended otherwise`;
     const advice = failed === 0 ? `humq pull ${tag}` : `humq pull ${tag}, humq errors ${tag}`;
-    return { code: "finished", message: `all ${plural(calls, "call")} have ended: ${all}`, advice };
+    return {
+      code: "finished",
+      message: `${calls === 1 ? "its call has" : `all ${calls} calls have`} ended: ${all}`,
+      advice,
+    };
   }
   return undefined;
+}
+
+/** What is given out at once, in a word. */
+function unitOf({ options }: TagAccess): string {
+  return options.chunkSize === 1 ? "call" : "chunk";
 }
 
 /** What happens to calls that nobody has taken yet. */
 function ofPending(access: TagAccess, status: TagStatus, workers: readonly WorkerEntry[], queue: Queue): Reason {
   const { cpus, memoryBytes } = access.options;
-  const pending = `${plural(status.pending, "message")} wait${status.pending === 1 ? "s" : ""}`;
+  const pending = `${plural(status.pending, unitOf(access))} ${status.pending === 1 ? "waits" : "wait"}`;
   if (status.running >= queue.limit) {
     return {
       code: "concurrency",
@@ -91,14 +100,14 @@ function ofPending(access: TagAccess, status: TagStatus, workers: readonly Worke
   if (free.length === 0) {
     return {
       code: "no-free-slot",
-      message: `${pending}: all ${plural(workers.length, "worker")} that may run it are busy`,
+      message: `${pending}: ${workers.length === 1 ? "the one worker that may run it is" : `all ${workers.length} workers that may run it are`} busy`,
       advice: "more workers or slots make it faster: humq worker --slots N",
     };
   }
   if (queue.waiting === 0 && status.running === 0) {
     return {
       code: "not-taken",
-      message: `${pending}, and ${plural(free.length, "worker")} with free slots does not ask for them`,
+      message: `${pending}, and ${plural(free.length, "worker")} with free slots ${free.length === 1 ? "does" : "do"} not ask for them`,
       advice:
         "look again in a moment. If it stays so, what the worker printed says why (a grant that has expired, packages)",
     };
@@ -131,7 +140,7 @@ function unfinished(
   if (running > 0) {
     reasons.push({
       code: "running",
-      message: `${plural(running, "message")} ${running === 1 ? "is" : "are"} in the hands of workers; their outcomes are awaited`,
+      message: `${plural(running, unitOf(access))} ${running === 1 ? "is" : "are"} in the hands of workers`,
       advice: `what they print: humq logs ${tag} --follow`,
     });
   }

@@ -69,7 +69,7 @@ test("all workers are busy", async () => {
   using tag = next.tag;
   expect(await reasonOf(tag, "no-free-slot")).toEqual({
     code: "no-free-slot",
-    message: "2 messages wait: all 1 worker that may run it are busy",
+    message: "2 calls wait: the one worker that may run it is busy",
     advice: "more workers or slots make it faster: humq worker --slots N",
   });
   busy.open();
@@ -88,7 +88,7 @@ test("a worker is listed that does not ask for calls", async () => {
   const { tag, open } = await waiting(1);
   using _closed = tag;
   expect(await reasonOf(tag, "not-taken")).toMatchObject({
-    message: "1 message waits, and 1 worker with free slots does not ask for them",
+    message: "1 call waits, and 1 worker with free slots does not ask for them",
   });
   open();
   await using _next = await start([]);

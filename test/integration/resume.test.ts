@@ -176,7 +176,7 @@ describe("a program killed in mid-submit", () => {
     const shorter = await run({ calls: 3, options: { resume: tag } });
     expect([shorter.code, shorter.stderr]).toEqual([
       1,
-      expect.stringContaining("and 3 calls are recorded. Nothing was changed"),
+      expect.stringContaining("and there are 3 calls now. Nothing was changed"),
     ]);
     await refused({ code: "other" }, "the function's code, or a value that it uses, is another one");
     await refused(

@@ -138,7 +138,9 @@ test("after its time nothing of a tag is left but its name, and nothing of it is
     const { code, stderr } = await humq(command, tag.name);
     expect([command, code, stderr]).toEqual([command, 1, expect.stringMatching(new RegExp(expired(tag)))]);
   }
-  expect((await humq("status", tag.name)).stdout).toMatch(/^state +expired$/m);
+  const status = await humq("status", tag.name);
+  expect(status.stdout).toMatch(/^state +expired$/m);
+  expect(status.stderr).not.toContain("Half-submitted");
   expect((await humq("tags")).stdout).toMatch(new RegExp(`${tag.name} .* \\(expired\\) +gone `));
   const listed = JSON.parse((await humq("tags", "--json")).stdout) as { tag: string; expiresMs: number }[];
   expect(listed.find((one) => one.tag === tag.name)).toMatchObject({ expiresMs: tag.expires!.getTime(), calls: null });

@@ -147,7 +147,7 @@ test("explain: too many cpus, over its concurrency", async () => {
     () => tag.explain(),
     (explanation) => codes(explanation).includes("concurrency"),
   );
-  expect(reasons[0]!.message).toBe("2 messages wait: no more than 1 may run at once, and 1 do");
+  expect(reasons[0]!.message).toBe("2 calls wait: no more than 1 may run at once, and 1 do");
   expect(codes({ tag: "", reasons })).toEqual(["concurrency", "running"]);
   await tag.pause();
   await worker.stop("SIGKILL");
