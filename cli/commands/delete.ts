@@ -64,7 +64,8 @@ Where outcomes would be lost that the archive does not hold it asks first, or, w
       });
       const whole = calls === undefined && state === undefined && !downloadedOnly;
       const what = outcomes === 1 ? "1 outcome" : `${outcomes} outcomes`;
-      message(whole ? `${tag}: deleted, with ${what}.` : `${tag}: ${what} deleted from the broker.`);
+      const also = outcomes === 0 ? "" : `, with ${what}`;
+      message(whole ? `${tag}: deleted${also}.` : `${tag}: ${what} deleted from the broker.`);
       return { tag, deleted: whole, outcomes };
     });
   }
