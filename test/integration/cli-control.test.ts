@@ -147,7 +147,7 @@ test.each([
   [["delete", "TAG", "--state", "done"], 2, /to be one of: pending, running, succeeded/],
   [["delete", "TAG", "x.db", "3-4"], 2, /calls: expected numbers and ranges such as 3,7-20, got "x.db"/],
   [["delete", "TAG", "--downloaded-only"], 2, /there is no .*\.db in this folder: name the archive file/],
-  [["concurrency", "TAG", "0"], 2, /^humq: concurrency: expected a whole number from 1 to 1000000, or null/m],
+  [["concurrency", "TAG", "0"], 2, /^humq: limit: expected a whole number from 1 on, or none; got "0"$/m],
   [["concurrency", "TAG", "many"], 2, /^humq: limit: expected a whole number from 1 on, or none; got "many"$/m],
   [["pause", "nothing-like-it"], 1, /^humq: no tag of yours on "local" begins with "nothing-like-it"$/m],
 ])("%j is told what is wrong", async (args, code, message) => {
