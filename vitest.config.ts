@@ -6,9 +6,9 @@ export default defineConfig({
     // A step of its own: npm run test:faults.
     exclude: ["test/faults/**"],
     globalSetup: ["test/support/global-setup.ts"],
-    // Tests set HUMQ_HOME and start servers: a process of its own for each file. Two, since each may use a core or more.
+    // Tests set HUMQ_HOME and start servers: a process of its own for each file. They wait more than they compute.
     pool: "forks",
-    maxWorkers: 2,
+    maxWorkers: 3,
     // Ceilings for a hung test; nothing is timed.
     testTimeout: 120_000,
     hookTimeout: 180_000,
