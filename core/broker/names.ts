@@ -23,6 +23,8 @@ export const HUB_STREAMS = { grants: "KV_humq_grants", workers: "KV_humq_workers
 export const subjectOf = {
   call: (u: string, tag: string, index: number | "*") => `humq.call.${u}.${tag}.${index}`,
   manifest: (u: string, tag: string) => `$KV.humq_tags_${u}.tag.${tag}`,
+  /** Who was the last to resume the tag's submit. */
+  resume: (u: string, tag: string) => `$KV.humq_tags_${u}.resume.${tag}`,
   close: (u: string, tag: string) => `$KV.humq_tags_${u}.close.${tag}`,
   cancel: (u: string, tag: string) => `$KV.humq_tags_${u}.cancel.${tag}`,
   retry: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.retry.${tag}.${number}`,

@@ -80,8 +80,9 @@ export async function deleteTag(session: Session, tag: string): Promise<void> {
   await takeFromWorkers(session, tag);
   await purgeData(session, tag);
   // The manifest comes last: until it is gone the tag can be named, so a delete that was cut off can be repeated.
-  const records = [subjectOf.retry(u, tag, "*"), subjectOf.close(u, tag), subjectOf.cancel(u, tag)];
-  for (const subject of [...records, subjectOf.manifest(u, tag)]) await purge(nc, streamOf.tags(u), subject);
+  const records = [subjectOf.retry(u, tag, "*"), subjectOf.resume(u, tag), subjectOf.close(u, tag)];
+  for (const subject of [...records, subjectOf.cancel(u, tag), subjectOf.manifest(u, tag)])
+    await purge(nc, streamOf.tags(u), subject);
 }
 
 /** The whole tag. @returns how many outcomes of it were on the broker */

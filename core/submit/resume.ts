@@ -18,6 +18,7 @@ import { isHalfSubmitted, listTags } from "../tag/list.ts";
 import { openArguments } from "../tag/rerun.ts";
 import { type SealedCode, sealCode } from "../trust/code.ts";
 import type { TagOptions } from "../trust/options.ts";
+import { Claim } from "./claim.ts";
 import { storeCode } from "./code.ts";
 import type { Recorder } from "./recorder.ts";
 import { sendAndClose } from "./send.ts";
@@ -175,8 +176,9 @@ export async function resumeTag(
   if (found.length > 0) throw refuse(tag, found.join("; "), closing !== undefined);
   const archive = newArchive(session, manifest, task.name, calls.length);
   try {
+    const claim = closing === undefined ? await Claim.take(store, u, manifest) : undefined;
     const stored = await checkStored(access, calls, archive, quiet);
-    if (closing !== undefined) {
+    if (claim === undefined) {
       if (!quiet) warning(`${tag} was submitted to its end before; nothing was sent`);
       return archive;
     }
@@ -192,6 +194,7 @@ export async function resumeTag(
       chunkSize: options.chunkSize,
       quiet,
       archive,
+      claim,
       stored,
     });
     return archive;

@@ -10,6 +10,7 @@ import { halfText } from "../tag/half.ts";
 import { PAGE_MESSAGES } from "../trust/call.ts";
 import { closingRecord, type Manifest } from "../trust/manifest.ts";
 import { signRecord } from "../trust/signed.ts";
+import type { Claim } from "./claim.ts";
 import { type Page, signedPages, type TagContext } from "./messages.ts";
 import type { Recorder } from "./recorder.ts";
 import type { SafeStore } from "./store.ts";
@@ -23,6 +24,7 @@ export interface Sending {
   chunkSize: number;
   quiet: boolean;
   archive: Archive;
+  claim: Claim;
   /** Of a tag that is resumed: for each message 1 where it is stored. */
   stored?: Uint8Array;
 }
@@ -37,14 +39,18 @@ function keepHashes(archive: Archive, page: Page): void {
 }
 
 async function sendCalls(session: Session, store: SafeStore, sending: Sending, uploader: Uploader): Promise<void> {
-  const { tag, calls, chunkSize, quiet, archive, stored } = sending;
+  const { tag, calls, chunkSize, quiet, archive, stored, claim } = sending;
+  let apart = false;
   const isNew = stored === undefined;
   const progress = showProgress("submit", calls.length, quiet);
   try {
     const pages = signedPages(tag, calls, {
       chunkSize,
       signer: session.identity.signer,
-      spill: (parts) => storeParts(store, parts, isNew),
+      spill: async (parts) => {
+        apart = true;
+        await storeParts(store, parts, isNew, () => claim.check());
+      },
       ...(!isNew && {
         isStored: (first) => stored[first / chunkSize] === 1,
         // Beyond those of the submit that was cut off.
@@ -58,6 +64,8 @@ async function sendCalls(session: Session, store: SafeStore, sending: Sending, u
       progress.update(last.first + last.count);
     }
     await uploader.done();
+    // Else there is nothing that somebody else could have replaced.
+    if (apart) await claim.check();
   } finally {
     progress.stop();
   }

@@ -14,7 +14,7 @@ function same(one: Uint8Array, other: Uint8Array): boolean {
 }
 
 /** A subject of ours holds something else than what we send: it is not the broker's trouble. */
-function elsewhere(subject: string): InstanceError {
+export function elsewhere(subject: string): InstanceError {
   return new InstanceError(
     `${subject} was stored by another program at the same time, so two of them submit or resume this tag. When the other one ` +
       "has ended: if the tag is still half-submitted, resume it",
@@ -23,12 +23,12 @@ function elsewhere(subject: string): InstanceError {
 
 export class SafeStore {
   readonly nc: NatsConnection;
-  readonly #reader: StreamReader;
+  readonly reader: StreamReader;
   readonly #tell: Told | undefined;
 
   private constructor(nc: NatsConnection, reader: StreamReader, tell: Told | undefined) {
     this.nc = nc;
-    this.#reader = reader;
+    this.reader = reader;
     this.#tell = tell;
   }
 
@@ -49,7 +49,7 @@ export class SafeStore {
         await publish(this.nc, message, expectNone(message.subject));
       } catch (error) {
         if (!isTaken(error)) throw error;
-        const stored = await this.#reader.last(stream, message.subject);
+        const stored = await this.reader.last(stream, message.subject);
         if (stored === null || !same(stored.data, message.data)) throw elsewhere(message.subject);
       }
     });
@@ -65,7 +65,7 @@ export class SafeStore {
     for (const message of messages) {
       if (known.has(message)) continue;
       await lanes.run(async () => {
-        const stored = await this.#reader.last(stream, message.subject);
+        const stored = await this.reader.last(stream, message.subject);
         if (stored === null) return;
         if (!same(stored.data, message.data)) throw elsewhere(message.subject);
         known.add(message);
@@ -79,27 +79,31 @@ export class SafeStore {
    * Stores parts one behind the other on their subject, each where the one before is the last: none twice, none out of
    * order. What is there from an upload of the same parts that was cut off is gone on from, anything else removed.
    * @param sinceMs what was stored before counts for nothing, and goes when the new parts are there. Milliseconds since 1970.
+   * @param check throws where what somebody else has stored is not to be removed
    */
-  async parts(stream: string, parts: readonly Message[], sinceMs = 0): Promise<void> {
+  async parts(stream: string, parts: readonly Message[], sinceMs = 0, check?: () => Promise<void>): Promise<void> {
     const subject = parts[0]?.subject;
     if (subject === undefined) return;
     await this.persist(async () => {
       const manager = await purgeManager(this.nc);
       let last = 0;
+      let isOther = false;
       const places: number[] = [];
       let hasOld = false;
-      for await (const { data, seq, timeMs } of this.#reader.all(stream, subject)) {
+      for await (const { data, seq, timeMs } of this.reader.all(stream, subject)) {
         last = seq;
         const part = parts[places.length];
         if (timeMs < sinceMs) {
           hasOld = true;
         } else if (part !== undefined && same(part.data, data)) {
           places.push(seq);
-        } else {
-          await manager.streams.purge(stream, { filter: subject });
-          [last, hasOld, places.length] = [0, false, 0];
-          break;
-        }
+        } else isOther = true;
+      }
+      // In this order, and no further than was read: whoever goes on with the tag from now on loses nothing.
+      await check?.();
+      if (isOther) {
+        await manager.streams.purge(stream, { filter: subject, seq: last + 1 });
+        [last, hasOld, places.length] = [0, false, 0];
       }
       for (const part of parts.slice(places.length)) {
         try {

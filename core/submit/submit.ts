@@ -13,6 +13,7 @@ import { sealOptions, type TagOptions } from "../trust/options.ts";
 import { signRecord } from "../trust/signed.ts";
 import { wrapKey } from "../trust/wrap.ts";
 import { needOf } from "../watch/able.ts";
+import { Claim } from "./claim.ts";
 import { storeCode } from "./code.ts";
 import { chooseDatacenters } from "./datacenters.ts";
 import type { TagContext } from "./messages.ts";
@@ -93,7 +94,15 @@ export async function submitTag(
   await store.once(streamOf.tags(u), { subject: subjectOf.manifest(u, name), data, ...manifestExpiry(lifetime) });
   const archive = newArchive(session, manifest, task.name, calls.length);
   try {
-    await sendAndClose(session, store, { tag, lifetime, calls, chunkSize, quiet, archive });
+    await sendAndClose(session, store, {
+      tag,
+      lifetime,
+      calls,
+      chunkSize,
+      quiet,
+      archive,
+      claim: new Claim(store, u, name),
+    });
     await warned;
     return archive;
   } catch (error) {

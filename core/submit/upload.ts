@@ -88,8 +88,14 @@ export class Uploader {
 /**
  * Stores parts of one call's arguments.
  * @param isNew nothing of them can be stored yet
+ * @param check throws where somebody else has gone on with the tag
  */
-export async function storeParts(store: SafeStore, parts: readonly Part[], isNew: boolean): Promise<void> {
+export async function storeParts(
+  store: SafeStore,
+  parts: readonly Part[],
+  isNew: boolean,
+  check?: () => Promise<void>,
+): Promise<void> {
   const [first] = parts;
   if (first === undefined) return;
   try {
@@ -102,5 +108,5 @@ export async function storeParts(store: SafeStore, parts: readonly Part[], isNew
   } catch (error) {
     if (!isPassing(error)) throw error;
   }
-  await store.parts(first.stream, parts);
+  await store.parts(first.stream, parts, 0, check);
 }

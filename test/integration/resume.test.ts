@@ -331,3 +331,28 @@ describe("which tag is resumed", () => {
     await expect(findTag(session, tag)).rejects.toThrow("no tag of yours");
   });
 });
+
+test("a resume that stood still while another one finished takes nothing from the tag", async () => {
+  // More cpus than the worker has: nothing runs.
+  const what: What = { calls: 40, length: 300_000, options: { cpus: 64, quiet: true } };
+  const tag = (await run(what)).stdout.trim();
+  const { streams } = await jetstreamManager(session.nc);
+  await streams.purge(streamOf.tags(u), { filter: subjectOf.close(u, tag) });
+  await streams.purge(streamOf.calls(u), { filter: subjectOf.call(u, tag, "*") });
+  const parts = async () => (await streams.info(streamOf.arguments(u))).state.last_seq;
+  const before = await parts();
+  const resume = { ...what, options: { ...what.options, resume: tag } };
+  const slow = new Running(process.execPath, ["script.mjs", JSON.stringify(resume)], {
+    cwd: project.path,
+    env: environment(),
+  });
+  await until("it to send", parts, (seq) => seq > before);
+  process.kill(slow.pid, "SIGSTOP");
+  expect(await run(resume)).toMatchObject({ code: 0 });
+  process.kill(slow.pid, "SIGCONT");
+  const { code, stderr } = await slow.finished;
+  expect(stderr).toContain("was stored by another program at the same time");
+  expect(code).toBe(1);
+  using finished = await Tag.fromQueue(tag);
+  for (let i = 0; i < 40; i++) expect((await finished.call(i).arguments())[0]).toBe(i);
+});
