@@ -273,7 +273,9 @@ describe("what comes back", () => {
     await run(["pull", "unlike", "--wait"]);
     expect(existsSync(join(project.path, `${tag}.db`))).toBe(true);
     for (const name of [tag, "unlike-o", "last"]) {
-      expect((await home.json(["results", name])).json).toMatchObject([{ index: 0, value: 12, attempts: 1, losses: 0 }]);
+      expect((await home.json(["results", name])).json).toMatchObject([
+        { index: 0, value: 12, attempts: 1, losses: 0 },
+      ]);
     }
     expect((await home.json<{ tag: string }[]>(["tags"])).json.at(-1)).toMatchObject({
       tag,

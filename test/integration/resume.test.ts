@@ -327,7 +327,10 @@ describe("which tag is resumed", () => {
     const data = signRecord(cancelRecord, record, identity.signer);
     await publish(session.nc, { subject: subjectOf.cancel(u, tag), data });
     await expect(resume(tag)).rejects.toThrow(`${tag} was being deleted, so it cannot be resumed`);
-    expect(await humq("delete", tag, "--force")).toMatchObject({ code: 0, stderr: `${tag}: deleted, with 3 outcomes.\n` });
+    expect(await humq("delete", tag, "--force")).toMatchObject({
+      code: 0,
+      stderr: `${tag}: deleted, with 3 outcomes.\n`,
+    });
     await expect(findTag(session, tag)).rejects.toThrow("no tag of yours");
   });
 });
