@@ -1,16 +1,17 @@
+/** Works messages to their end: what goes wrong becomes the call's outcome, or the message is handed back. */
 import type { NatsConnection } from "@nats-io/transport-node";
 import { pauseMs } from "../core/attempts.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { CallCancelled } from "../core/control/cancelled.ts";
-import { BrokerError, DecodeError, RefusedError } from "../core/errors.ts";
+import { DecodeError, RefusedError } from "../core/errors.ts";
 import type { ErrorState } from "../core/outcome.ts";
 import { leafHash } from "../core/trust/merkle.ts";
 import type { ActiveTag } from "./active.ts";
-import { CallLost, CallRefused, crashError, isKilledFromOutside, isOverLimit } from "./call-errors.ts";
+import { CallLost, CallRefused } from "./call-errors.ts";
 import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
 import type { Cuts } from "./cuts.ts";
-import type { EndCause, JobEnd, Outcome, TagSetup } from "./executor/job.ts";
+import type { Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { within } from "./executor/timing.ts";
 import { BegunNotes } from "./limits/begun.ts";
@@ -18,6 +19,7 @@ import { History, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
 import { OutcomeStore } from "./outcome-store.ts";
 import type { Delivery } from "./pull.ts";
+import { Settler } from "./settler.ts";
 import { isCallsError } from "./setup.ts";
 
 /** A tag whose code, packages or arguments could not be fetched, or results not be stored, is tried again after this. */
@@ -52,6 +54,7 @@ export class Runner {
   readonly #history: History;
   readonly #begun: BegunNotes;
   readonly #store: OutcomeStore;
+  readonly #settler: Settler;
   readonly #held = new Map<Delivery, Promise<void>>();
   readonly #jobs = new Set<CallJob>();
   readonly #stopped = Promise.withResolvers<undefined>();
@@ -64,6 +67,7 @@ export class Runner {
     this.#history = new History(nc, reader, datacenter, worker);
     this.#begun = new BegunNotes(this.#history, this.#jobs);
     this.#store = new OutcomeStore(options);
+    this.#settler = new Settler(this.#store, worker);
   }
 
   /** The pool tells the runner of its jobs, so it is made after it. */
@@ -184,7 +188,10 @@ export class Runner {
       const end = await pool.run(job);
       job.tookMs += performance.now() - job.startedMs;
       if (job.verdict !== undefined) continue;
-      if (!this.#settle(job, end)) return "returned";
+      const next = this.#settler.end(job, end, this.#stopping);
+      if (next === "go on") continue;
+      if (next === "rest") this.#rest(job);
+      return "returned";
     }
     await this.#stored(job);
     return job.remaining.tryAgain ? "again" : "stored";
@@ -229,7 +236,7 @@ export class Runner {
 
   /** None of its calls is run any more. */
   async #giveUp(job: CallJob, error: unknown, state: ErrorState): Promise<Ending> {
-    for (const { from, to } of job.remaining.all) this.#storeErrors(job, from, to, error, state);
+    for (const { from, to } of job.remaining.all) this.#settler.errors(job, from, to, error, state);
     await this.#stored(job);
     return "stored";
   }
@@ -246,70 +253,6 @@ export class Runner {
     job.tag.restUntilMs = performance.now() + TRY_AGAIN_MS;
   }
 
-  /** Stores what a job's end says beyond its outcomes. @returns false where the message is to be handed back */
-  #settle(job: CallJob, end: JobEnd): boolean {
-    const { state } = end;
-    const { from = job.first, to = job.first + job.count } = job;
-    switch (state) {
-      case "done":
-        return true;
-      case "refused":
-        this.#storeErrors(job, from, to, new CallRefused(end.reason), "refused");
-        return true;
-      case "crashed":
-        return this.#settleCrash(job, end);
-      case "returned":
-        if (this.#stopping || end.error === undefined) return false;
-        if (end.error instanceof BrokerError) {
-          this.#rest(job);
-          return false;
-        }
-        this.#storeErrors(job, from, to, end.error, end.error instanceof RefusedError ? "refused" : "failed");
-        return true;
-      default: {
-        const never: never = state;
-        throw new Error(`a job ended ${String(never)}`);
-      }
-    }
-  }
-
-  #settleCrash(job: CallJob, { index, cause }: Extract<JobEnd, { state: "crashed" }>): boolean {
-    const killed = isOverLimit(cause);
-    // An executor that ended because the worker stops says nothing about the call.
-    if (!killed && (this.#stopping || job.abandoned)) return false;
-    if (job.unsent) {
-      this.#rest(job);
-      return false;
-    }
-    if (isKilledFromOutside(cause)) return this.#lose(job, index, cause);
-    const again = !killed && this.#mayTryAgain(job);
-    job.remaining.ended(index, again);
-    if (!again) void this.#store.error(job, index, crashError(cause), killed ? "killed" : "failed", cause);
-    return true;
-  }
-
-  /** As if the worker had vanished with it: it is no fault of the call's, as far as anybody knows. */
-  #lose(job: CallJob, index: number, cause: EndCause): boolean {
-    job.lostOn.push(this.#options.worker);
-    job.losses = job.lostOn.length;
-    if (job.losses < job.tag.runnable.options.maxLosses) return false;
-    job.attempt = (job.attempt ?? 1) - 1;
-    job.remaining.ended(index, false);
-    void this.#store.error(job, index, new CallLost(job.lostOn, cause), "lost", cause);
-    return true;
-  }
-
-  #mayTryAgain(job: CallJob): boolean {
-    return (job.attempt ?? 1) < job.tag.runnable.options.attempts;
-  }
-
-  #storeErrors(job: CallJob, from: number, to: number, error: unknown, state: ErrorState): void {
-    for (let index = from; index < to; index++) {
-      job.remaining.ended(index, false);
-      void this.#store.error(job, index, error, state);
-    }
-  }
-
   /** For the pool: the job is the one that its executor works on. */
   onRunning(job: CallJob): void {
     job.running = true;
@@ -324,11 +267,7 @@ export class Runner {
 
   /** For the pool: a call came to its outcome. */
   onOutcome(job: CallJob, outcome: Outcome): void {
-    const { index, kind, permanent } = outcome;
-    const again = kind === "error" && permanent !== true && this.#mayTryAgain(job);
-    job.remaining.ended(index, again);
-    if (again) job.spills.delete(index);
-    else void this.#store.outcome(job, outcome);
+    this.#settler.outcome(job, outcome);
   }
 
   /** A message that this worker cannot run (no executor comes up, the broker does not answer) may run elsewhere. */

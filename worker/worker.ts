@@ -4,10 +4,10 @@ import { availableParallelism, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { BrokerError, InstanceError, UsageError } from "../core/errors.ts";
+import { BrokerError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
-import { openSession, type Session } from "../core/instance/session.ts";
+import type { Session } from "../core/instance/session.ts";
 import { timeAskedMs } from "../core/trust/options.ts";
 import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
@@ -24,6 +24,7 @@ import { lackOf, workerMemoryBytes } from "./limits/capacity.ts";
 import { MemoryGroups } from "./limits/cgroup.ts";
 import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
+import { logIn } from "./log-in.ts";
 import { LogWriter } from "./logs.ts";
 import { packagesFolder } from "./packages/index.ts";
 import { Puller } from "./pull.ts";
@@ -54,35 +55,6 @@ const STOP_GRACE_MS = 5_000;
 /** How often to look whether what is held ahead is of a tag that has expired. */
 const EXPIRY_LOOK_MS = 1_000;
 const MOST_SLOTS = 4096;
-
-/** Whose key to log in with: a datacenter's on this machine, or the person's own where it was granted as a worker. */
-async function logIn(instance: Instance, wanted: string | undefined, onReconnect: () => void): Promise<Session> {
-  const here = instance.datacenters();
-  const datacenter = wanted ?? (here.length === 1 ? here[0] : undefined);
-  const ownKey = datacenter === undefined || !here.includes(datacenter);
-  if (ownKey && here.length > 1 && wanted === undefined) {
-    throw new UsageError(
-      `this machine has keys of several datacenters (${here.join(", ")}): name one with --datacenter`,
-    );
-  }
-  const session = await openSession(instance, {
-    name: "humq worker",
-    ...(ownKey ? {} : { datacenter }),
-    onStatus: (status) => {
-      if (status.type === "reconnect") onReconnect();
-    },
-  });
-  const { grant } = session;
-  const granted = grant.datacenters[0];
-  if (grant.role === "worker" && (wanted === undefined || granted === wanted)) return session;
-  await session.nc.close();
-  throw new InstanceError(
-    grant.role === "worker"
-      ? `the key here is of datacenter "${granted}", not "${wanted}"`
-      : `"${grant.name}" is granted as ${grant.role}, not as a worker. Make a datacenter's key: humq request LINK --datacenter NAME, ` +
-          "and have the owner grant it with --role worker.",
-  );
-}
 
 function workerName(): string {
   const host = hostname()
