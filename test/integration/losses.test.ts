@@ -25,7 +25,9 @@ const sleepsBefore = async (time: number): Promise<string> => {
   return "ended";
 };
 
-test("a call whose worker vanishes as often as allowed is lost, and says on which workers", { timeout: 180_000 }, async () => {
+test("a call whose worker vanishes as often as allowed is lost, and says on which workers", {
+  timeout: 180_000,
+}, async () => {
   const work = task(sleepsBefore);
   work(Number.MAX_SAFE_INTEGER);
   using tag = await work.submit({ maxLosses: 2 });
