@@ -254,7 +254,7 @@ describe("as a script", () => {
     expect(done.code).toBe(1);
     expect(done.stderr).toContain(
       'UsageError: unknown submit option "chunksize": did you mean "chunkSize"? Known: tag, chunkSize, datacenters, ' +
-        "packages, cpus, timeLimit, timeRequest, memory, priority, attempts, maxLosses, concurrency, retention, quiet, instance.",
+        "packages, cpus, timeLimit, timeRequest, memory, priority, attempts, maxLosses, concurrency, retention, resume, quiet, instance.",
     );
   });
 
