@@ -1,6 +1,6 @@
 /** Does what the README says, block by block, in the order in which it says it. */
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { findFreePort, findNatsServer } from "../../core/instance/server/index.ts";
@@ -16,6 +16,15 @@ function section(name: string): Block[] {
   if (blocks.length === 0) throw new Error(`the README has no commands under "${name}"`);
   return blocks;
 }
+
+/** The section on limits and controls, and the whole commands in its table. */
+const SEEN = (() => {
+  const name = "While it runs, and when things go wrong";
+  const [, text = ""] = readFileSync(join(ROOT, "README.md"), "utf8").split(`## ${name}\n`);
+  const [own = ""] = text.split("\n## ");
+  const commands = [...own.matchAll(/^\| `(humq \S+ last[^`]*)`/gm)].map((match) => match[1]!);
+  return [name, ...commands];
+})();
 
 const directory = temporaryDirectory("humq readme ");
 const work = join(directory.path, "try-humq");
@@ -73,6 +82,19 @@ describe("five minutes on your laptop", () => {
   it("runs the program at the top", async () => {
     const lines = (await shell(script!.text, homes.laptop)).split("\n");
     expect(lines).toEqual(Array.from({ length: 1000 }, (_, a) => String(a ** 2)));
+  });
+
+  it("limits a tag, and looks at it and into it", async () => {
+    const [whole, ...rows] = SEEN;
+    const program = README.find(({ language }) => language === "ts")!.text;
+    const limited = README.find((block) => block.section === whole && block.language === "ts")!.text;
+    expect(program).toContain("const tag = await costly.submit(); ");
+    writeFileSync(join(work, "limited.ts"), program.replace("const tag = await costly.submit(); ", limited));
+    await shell("node limited.ts", homes.laptop);
+    expect(rows.length).toBeGreaterThanOrEqual(5);
+    for (const row of rows) await shell(`npx ${row}`, homes.laptop);
+    for (const row of ["pause", "concurrency", "resume", "cancel", "retry"])
+      await shell(`npx humq ${row} last`, homes.laptop);
   });
 
   it("submits from the command line and keeps an archive", async () => {
