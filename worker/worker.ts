@@ -4,7 +4,7 @@ import { availableParallelism, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { BrokerError, UsageError } from "../core/errors.ts";
+import { UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
 import type { Session } from "../core/instance/session.ts";
@@ -31,6 +31,7 @@ import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
 import { Runner } from "./runner.ts";
 import { isCallsError, prepareTag } from "./setup.ts";
+import { ShutOutError } from "./shut-out.ts";
 
 export interface WorkerOptions extends LeaveOptions {
   /** Default: `HUMQ_INSTANCE`, else the default instance. */
@@ -232,10 +233,7 @@ export class Worker {
     // Whoever waits for it hears of it; nobody has to.
     this.finished.catch(() => undefined);
     void nc.closed().then((reason) => {
-      const why = reason instanceof Error ? `: ${reason.message}` : "";
-      this.#leaveBecause(
-        new BrokerError(`the broker does not let this worker in any more${why}. Has its grant expired?`),
-      );
+      this.#leaveBecause(new ShutOutError(reason instanceof Error ? reason.message : undefined));
     });
     void this.#feeder.run();
   }

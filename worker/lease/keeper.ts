@@ -23,7 +23,7 @@ export interface KeeperData {
 /** To the thread: reply subjects of messages whose leases it is to renew from now on, or no more. */
 export type ToKeeper = { keep: string[] } | { drop: string };
 /** From it: it has logged in, or could not, or was shut out. */
-export type FromKeeper = "ready" | { failed: string };
+export type FromKeeper = "ready" | { failed: string } | { shutOut: string };
 
 const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
@@ -60,7 +60,7 @@ async function keep({ servers, jwt, expiresMs, seed, clock: buffer }: KeeperData
   });
   void nc.closed().then((reason) => {
     clearInterval(timer);
-    if (reason instanceof Error) tell({ failed: reason.message });
+    if (reason instanceof Error) tell({ shutOut: reason.message });
   });
   tell("ready");
 }

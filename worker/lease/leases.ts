@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { BrokerError } from "../../core/errors.ts";
 import type { Session } from "../../core/instance/session.ts";
 import { codePath } from "../isolation/layout.ts";
+import { ShutOutError } from "../shut-out.ts";
 import { betweenMs, type Instant, now } from "./instant.ts";
 import type { FromKeeper, KeeperData, ToKeeper } from "./keeper.ts";
 import { LAPSE_MS, SharedClock } from "./shared.ts";
@@ -67,12 +68,16 @@ export class Leases implements LeaseHolder {
     });
     const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
     let leases: Leases | undefined;
-    const failed = (why: string) => {
-      const error = new BrokerError(`calls cannot be kept: ${why}`);
+    const end = (error: BrokerError) => {
       reject(error);
       if (leases !== undefined && !leases.#closing) onEnd(error);
     };
-    thread.on("message", (message: FromKeeper) => (message === "ready" ? resolve() : failed(message.failed)));
+    const failed = (why: string) => end(new BrokerError(`calls cannot be kept: ${why}`));
+    thread.on("message", (message: FromKeeper) => {
+      if (message === "ready") resolve();
+      else if ("failed" in message) failed(message.failed);
+      else end(new ShutOutError(message.shutOut));
+    });
     thread.on("error", (error) => failed(error.message));
     thread.on("exit", () => failed("their thread ended"));
     await ready;
