@@ -1,5 +1,6 @@
 /** A call as one line: columns of a fixed width, since there may be millions of lines. */
 import { formatDuration } from "../core/duration.ts";
+import { isHeard, silence } from "../core/watch/heard.ts";
 import { moment } from "./table.ts";
 import { oneLine } from "./terminal.ts";
 
@@ -21,10 +22,19 @@ interface Shown {
   worker: string | null;
   startedMs: number | null;
   durationMs: number | null;
+  /** Of a call that runs, when its worker was last heard; null: not for a minute. */
+  heardMs: number | null;
 }
 
-export function lineOf({ index, state, error, worker, startedMs, durationMs }: Shown): string {
+/** What to know of a worker that has a call and is not heard any more. */
+function trouble(heardMs: number | null): string {
+  if (heardMs !== null && isHeard({ heardMs })) return "";
+  const how = heardMs === null ? "over a minute" : silence({ heardMs });
+  return `; its worker was not heard for ${how}: runs elsewhere once its lease is over`;
+}
+
+export function lineOf({ index, state, error, worker, startedMs, durationMs, heardMs }: Shown): string {
   const took = durationMs === null ? "" : formatDuration(durationMs);
-  const since = state === "open" && startedMs !== null ? `runs since ${moment(startedMs)}` : "";
+  const since = state === "open" && startedMs !== null ? `runs since ${moment(startedMs)}${trouble(heardMs)}` : "";
   return line([`${index}`, state, took, worker ?? "", error?.split("\n", 1)[0] ?? since]);
 }

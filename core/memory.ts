@@ -58,9 +58,12 @@ export function parseMemory(value: number | string, what = "memory"): number {
 const DECIMAL = ["B", "kB", "MB", "GB", "TB", "PB"];
 const BINARY = ["B", "KiB", "MiB", "GiB", "TiB"];
 
-/** An amount for people, to three digits: in powers of 1024 where it is a whole number of MiB, else of 1000. */
-export function formatMemory(bytes: number): string {
-  const isBinary = bytes > 0 && bytes % 2 ** 20 === 0 && bytes % 10 ** 6 !== 0;
+/**
+ * An amount for people, to three digits: in powers of 1024 where it is a whole number of MiB, else of 1000.
+ * @param beside the amount that it stands beside, whose units it takes, so that the two compare
+ */
+export function formatMemory(bytes: number, beside = bytes): string {
+  const isBinary = beside > 0 && beside % 2 ** 20 === 0 && beside % 10 ** 6 !== 0;
   const [base, units] = isBinary ? [1024, BINARY] : [1000, DECIMAL];
   let value = bytes;
   let unit = 0;

@@ -4,7 +4,7 @@ import { headers, type NatsConnection } from "@nats-io/transport-node";
 import { subjectOf } from "../core/broker/names.ts";
 import type { WorkerEntry } from "../core/watch/workers.ts";
 
-const RENEW_MS = 15_000;
+const RENEW_MS = 5_000;
 /** A change of what a worker does is told after this at the latest. */
 const LOOK_MS = 1_000;
 
@@ -13,7 +13,7 @@ export class Registry {
   readonly #leave: () => void;
 
   /** @param entry what is true now; nothing of it may name a user or a tag: all users of the instance read it */
-  constructor(nc: NatsConnection, entry: () => Omit<WorkerEntry, "host">) {
+  constructor(nc: NatsConnection, entry: () => Omit<WorkerEntry, "host" | "heardMs">) {
     const { datacenter, worker } = entry();
     const subject = subjectOf.worker(datacenter, worker);
     const host = hostname();

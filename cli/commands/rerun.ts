@@ -38,6 +38,9 @@ Exit code 0 says that it returned, 1 that it threw. What JSON has no form for is
     const { index } = args;
     const call = await tag.call(index).load();
     keepStdoutForData();
+    // Such as process.exit(3), after which nothing else would say why nothing comes.
+    const onExit = (code: number) => message(`call ${index} ended this process with code ${code} before it returned`);
+    process.once("exit", onExit);
     try {
       const value = toJson(await call.run(other));
       await this.print(printableJson(JSON.stringify(value)));
@@ -48,6 +51,8 @@ Exit code 0 says that it returned, 1 that it threw. What JSON has no form for is
       if (!this.jsonEnabled()) message(`call ${index} failed: ${errorText(error)}`);
       process.exitCode = EXIT.failed;
       return { tag: tag.name, index, state: "failed", error: errorJson(error) };
+    } finally {
+      process.off("exit", onExit);
     }
   }
 }

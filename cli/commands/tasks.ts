@@ -12,13 +12,15 @@ interface TaskJson extends BookkeepingJson {
   state: string;
   /** The first line of its error; null where it has none. */
   error: string | null;
+  /** Of an open call that a worker has: when that was last heard. */
+  heardMs: number | null;
 }
 
 export default class Tasks extends HumqCommand {
   static override summary = "List a tag's calls: how each ended, where, and how long it took.";
   static override description =
-    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended; of one that has been running for two seconds it is told where it runs and since when. With
---json: one array of {"index", "state", "error", ${BOOKKEEPING_FIELDS}}.`);
+    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended; of one that has been running for two seconds it is told where it runs and since when, and whether that worker is not heard any more. With
+--json: one array of {"index", "state", "error", "heardMs", ${BOOKKEEPING_FIELDS}}.`);
   static override examples = [
     "<%= config.bin %> tasks last",
     "<%= config.bin %> tasks last --state failed",
@@ -81,5 +83,6 @@ function taskOf(
   const { state = "open", error } = outcome ?? {};
   const here = running && { worker: running.worker, datacenter: running.datacenter, startedMs: running.sinceMs };
   const line = error === undefined ? null : errorLine(error).toWellFormed();
-  return { index, state, error: line, ...bookkeepingJson(outcome ?? here ?? {}) };
+  const heardMs = outcome === undefined ? (running?.heardMs ?? null) : null;
+  return { index, state, error: line, heardMs, ...bookkeepingJson(outcome ?? here ?? {}) };
 }

@@ -3,7 +3,7 @@ import { HumqCommand } from "../command.ts";
 export default class Workers extends HumqCommand {
   static override summary = "List the workers of the instance that are there.";
   static override description =
-    "By what they say of themselves every few seconds. One that vanished is listed for up to a minute more.";
+    "By what they say of themselves every few seconds. One that is not heard any more was ended, stands still or is cut off; it is listed for a minute.";
   static override examples = ["<%= config.bin %> workers", "<%= config.bin %> workers --json"];
 
   async run() {
@@ -12,6 +12,7 @@ export default class Workers extends HumqCommand {
     const { readyInstance } = await import("../instance.ts");
     const { PROTOCOL } = await import("../../core/version.ts");
     const { moment, table } = await import("../table.ts");
+    const { silence } = await import("../../core/watch/heard.ts");
     const { formatMemory } = await import("../../core/memory.ts");
     const instance = await readyInstance(flags.instance);
     await using client = await Client.open({ instance: instance.name });
@@ -22,14 +23,25 @@ export default class Workers extends HumqCommand {
       entry.host,
       entry.slots,
       entry.busy,
-      `${formatMemory(entry.reservedBytes)} of ${formatMemory(entry.memoryBytes)}`,
+      `${formatMemory(entry.reservedBytes, entry.memoryBytes)} of ${formatMemory(entry.memoryBytes)}`,
       entry.tags,
       entry.unsafe ? `${entry.isolation}, unsafe` : entry.isolation,
       entry.protocol === PROTOCOL ? entry.version : `${entry.version} (protocol ${entry.protocol})`,
       moment(entry.startedMs),
+      `${silence(entry)} ago`,
     ]);
     const resources = ["SLOTS", "BUSY", "MEMORY"];
-    const columns = ["WORKER", "DATACENTER", "HOST", ...resources, "TAGS", "ISOLATION", "VERSION", "SINCE"];
+    const columns = [
+      "WORKER",
+      "DATACENTER",
+      "HOST",
+      ...resources,
+      "TAGS",
+      "ISOLATION",
+      "VERSION",
+      "SINCE",
+      "LAST HEARD",
+    ];
     await this.print(table(columns, rows));
     return workers;
   }

@@ -3,16 +3,11 @@
  * late, and calls that were retried, would stay until they are as old themselves.
  */
 import { JetStreamApiError, type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
+import { serverTimeMs } from "../broker/clock.ts";
 import { consumerOf, shortUser, streamOf } from "../broker/names.ts";
 import { ApiCode } from "../broker/publish.ts";
 import type { Session } from "../instance/session.ts";
 import { purgeData } from "./delete.ts";
-
-/** A server's clock and this one may differ; nothing is removed before both say so. */
-async function serverTimeMs(manager: JetStreamManager, stream: string): Promise<number> {
-  const { ts } = (await manager.streams.info(stream)) as { ts?: string };
-  return ts === undefined ? 0 : Date.parse(ts);
-}
 
 /**
  * A queue goes by itself when nobody has pulled from it for as long as the tag was to last. So where there is none,
@@ -37,7 +32,8 @@ export async function sweepExpired(
   if (isOver(Date.now()).length === 0) return;
   const manager = await jetstreamManager(session.nc, { checkAPI: false });
   const stream = streamOf.calls(shortUser(session.identity.user));
-  const nowMs = Math.min(Date.now(), await serverTimeMs(manager, stream));
+  // The two clocks may differ; nothing is removed before both say so.
+  const nowMs = Math.min(Date.now(), (await serverTimeMs(manager, stream)) ?? 0);
   for (const { tag } of isOver(nowMs)) {
     if (!(await hasQueue(manager, stream, tag))) continue;
     await purgeData(session, tag);

@@ -1,6 +1,7 @@
 /** What a submit has to say beside its result, on stderr. */
 import type { Session } from "../instance/session.ts";
 import { type Need, ofWorkers } from "../watch/able.ts";
+import { isHeard } from "../watch/heard.ts";
 import { listWorkers } from "../watch/workers.ts";
 
 export function warning(message: string): void {
@@ -13,7 +14,7 @@ export async function warnOfWorkers(session: Session, need: Need): Promise<void>
     const workers = await listWorkers(session);
     const reason = ofWorkers(
       need,
-      workers.filter(({ datacenter }) => need.datacenters.includes(datacenter)),
+      workers.filter((worker) => need.datacenters.includes(worker.datacenter) && isHeard(worker)),
     );
     // Whose calls a worker without isolation runs is not known here.
     if (reason === undefined || reason.code === "own-calls-only") return;

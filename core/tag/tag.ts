@@ -16,6 +16,7 @@ import { leased } from "../watch/leased.ts";
 import { type LogsOptions, logsOf } from "../watch/logs.ts";
 import { type RunningCalls, runningCalls } from "../watch/running.ts";
 import { checkWait, type Waited, type WaitOptions, waitFor } from "../watch/wait.ts";
+import { listWorkers } from "../watch/workers.ts";
 import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
 import { TagCall } from "./call.ts";
@@ -193,13 +194,15 @@ export class Tag<R = unknown> {
 
   /**
    * Which workers have said that they have calls of this tag: of those that run for two seconds, or were given out before.
-   * Pulls first, to leave out those that have ended. A worker that vanished is among them until another has its calls.
+   * Pulls first, to leave out those that have ended. A worker that vanished is among them until another has its calls;
+   * `heardMs` tells.
    */
   async running(): Promise<RunningCalls[]> {
     await this.#pull({ quiet: true });
-    return withSession(this.#instance, async (session) =>
-      runningCalls(await openTag(session, this.name), (index) => this.#archive.outcome(index) === undefined),
-    );
+    return withSession(this.#instance, async (session) => {
+      const [access, workers] = await Promise.all([openTag(session, this.name), listWorkers(session)]);
+      return runningCalls(access, (index) => this.#archive.outcome(index) === undefined, workers);
+    });
   }
 
   /**

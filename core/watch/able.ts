@@ -61,12 +61,12 @@ function tooMuch(
     const asked = formatMemory(memoryBytes);
     return {
       code: "too-much-memory",
-      message: `a call asks for ${asked} of memory, and the largest worker of ${where} has ${formatMemory(bytes)}`,
+      message: `a call asks for ${asked} of memory, and the largest worker of ${where} has ${formatMemory(bytes, memoryBytes)}`,
       advice: `start one with more: humq worker --memory ${asked}, on a machine that has it; or submit again with less memory`,
     };
   }
   const leftMs = Math.max(
-    ...workers.map(({ leavesMs }) => (leavesMs === 0 ? Number.POSITIVE_INFINITY : leavesMs - Date.now())),
+    ...workers.map(({ leavesMs }) => (leavesMs === null ? Number.POSITIVE_INFINITY : leavesMs - Date.now())),
   );
   if (timeMs > leftMs) {
     return {

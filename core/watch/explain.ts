@@ -1,10 +1,17 @@
 /** Why a tag is not running, or not faster. */
+
+import { parseOutcome } from "../broker/names.ts";
+import { ACK_WAIT_MS } from "../broker/queue.ts";
+import { listOutcomes } from "../control/outcomes.ts";
+import { formatDuration } from "../duration.ts";
 import type { Session } from "../instance/session.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
 import { halfAdvice, halfText } from "../tag/half.ts";
 import { statusOf, type TagStatus } from "../tag/status.ts";
 import { needOf, ofWorkers, plural, speaksOurs } from "./able.ts";
+import { isHeard, silence } from "./heard.ts";
+import { runningCalls } from "./running.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
 /** What keeps a tag, stable for programs. */
@@ -23,6 +30,7 @@ export type ReasonCode =
   | "concurrency"
   | "no-free-slot"
   | "not-taken"
+  | "not-heard"
   | "running"
   | "no-outcome";
 
@@ -115,12 +123,34 @@ function ofPending(access: TagAccess, status: TagStatus, workers: readonly Worke
   return { code: "running", message: `${pending} for a moment: workers are taking them` };
 }
 
+/** Workers that have calls of the tag, and are not heard any more. */
+async function ofSilent(access: TagAccess, workers: readonly WorkerEntry[]): Promise<Reason[]> {
+  const silent = workers.filter((worker) => !isHeard(worker));
+  if (silent.length === 0) return [];
+  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const running = await runningCalls(access, (index) => !ended.has(index), silent);
+  return silent.flatMap((one): Reason[] => {
+    const held = running.filter(({ worker, datacenter }) => worker === one.worker && datacenter === one.datacenter);
+    if (held.length === 0) return [];
+    const lease = formatDuration(ACK_WAIT_MS);
+    return [
+      {
+        code: "not-heard",
+        message: `worker ${one.worker}, which has ${plural(held.length, unitOf(access))} in hand, was not heard for ${silence(one)}: what it has runs elsewhere once its lease of ${lease} is over`,
+        advice: "where no other worker is there, start one: humq worker",
+      },
+    ];
+  });
+}
+
 /** What is the matter with a tag that has calls left to run. */
 function unfinished(
   access: TagAccess,
   status: TagStatus,
   queue: Queue | undefined,
   workers: readonly WorkerEntry[],
+  silent: readonly Reason[],
 ): Reason[] {
   const { tag, pending, running, calls, succeeded, failed } = status;
   const open = calls - succeeded - failed;
@@ -137,6 +167,7 @@ function unfinished(
   const missing = ofWorkers(needOf(access.manifest.datacenters, access.options), workers);
   if (missing !== undefined) reasons.push(missing);
   else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(speaksOurs), queue));
+  reasons.push(...silent);
   if (running > 0) {
     reasons.push({
       code: "running",
@@ -161,9 +192,10 @@ export async function explainTag(session: Session, tag: string): Promise<Explana
   const final = ended(status);
   if (final !== undefined) return { tag, reasons: [final] };
   const workers = all.filter(({ datacenter }) => access.manifest.datacenters.includes(datacenter));
+  const silent = status.running > 0 ? await ofSilent(access, workers) : [];
   const known = queue && {
     waiting: queue.num_waiting,
     limit: queue.config.max_ack_pending ?? Number.POSITIVE_INFINITY,
   };
-  return { tag, reasons: unfinished(access, status, known, workers) };
+  return { tag, reasons: unfinished(access, status, known, workers.filter(isHeard), silent) };
 }

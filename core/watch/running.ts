@@ -4,6 +4,7 @@ import { StoredCalls } from "../control/stored.ts";
 import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { openBegun } from "../trust/run.ts";
+import type { WorkerEntry } from "./workers.ts";
 
 /** The calls of one message, in the hands of a worker. */
 export interface RunningCalls {
@@ -14,6 +15,8 @@ export interface RunningCalls {
   datacenter: string;
   /** When the worker began with them, by its clock, in milliseconds since 1970. */
   sinceMs: number;
+  /** When the worker was last heard, see {@link WorkerEntry.heardMs}; null: not for a minute. */
+  heardMs: number | null;
 }
 
 /** The newest that was said of a message. */
@@ -50,7 +53,7 @@ async function openSaid(
   stored: StoredCalls,
   index: number,
   { datacenter, delivery, data }: Said,
-): Promise<RunningCalls | undefined> {
+): Promise<Omit<RunningCalls, "heardMs"> | undefined> {
   const { rootKey, user, tag } = access.manifest;
   try {
     const { first, count, generation, hash, seq } = await stored.find(index);
@@ -67,9 +70,17 @@ async function openSaid(
   }
 }
 
-/** @param isOpen whether a call has no outcome yet */
-export async function runningCalls(access: TagAccess, isOpen: (index: number) => boolean): Promise<RunningCalls[]> {
+/**
+ * @param isOpen whether a call has no outcome yet
+ * @param workers all that are listed
+ */
+export async function runningCalls(
+  access: TagAccess,
+  isOpen: (index: number) => boolean,
+  workers: readonly WorkerEntry[],
+): Promise<RunningCalls[]> {
   const stored = new StoredCalls(access);
+  const heardMs = new Map(workers.map(({ datacenter, worker, heardMs }) => [`${datacenter}.${worker}`, heardMs]));
   const running: RunningCalls[] = [];
   for (const [first, said] of await newest(access)) {
     if (!said.begun) continue;
@@ -77,7 +88,9 @@ export async function runningCalls(access: TagAccess, isOpen: (index: number) =>
       isOpen(first) || access.options.chunkSize > 1 ? await openSaid(access, stored, first, said) : undefined;
     if (calls === undefined) continue;
     const indices = Array.from({ length: calls.count }, (_, i) => calls.first + i);
-    if (indices.some(isOpen)) running.push(calls);
+    if (indices.some(isOpen)) {
+      running.push({ ...calls, heardMs: heardMs.get(`${calls.datacenter}.${calls.worker}`) ?? null });
+    }
   }
   return running.sort((a, b) => a.first - b.first);
 }

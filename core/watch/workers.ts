@@ -1,6 +1,8 @@
 /** Which workers there are, by the entries that they renew in the hub. */
-import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
-import { StreamReader } from "../broker/read.ts";
+import { jetstreamManager } from "@nats-io/jetstream";
+import { serverTimeMs } from "../broker/clock.ts";
+import { HUB_STREAMS, IMPORTED_API, shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { type Stored, StreamReader } from "../broker/read.ts";
 import type { Session } from "../instance/session.ts";
 
 /** What a worker says of itself; readable by the broker's operator and by all users of the instance. */
@@ -16,8 +18,8 @@ export interface WorkerEntry {
   memoryBytes: number;
   /** and what those that run do ask for. */
   reservedBytes: number;
-  /** When it leaves because its time is over, by its own clock, in milliseconds since 1970; 0: no such time. */
-  leavesMs: number;
+  /** When it leaves because its time is over, by its own clock, in milliseconds since 1970; null: no such time. */
+  leavesMs: number | null;
   /** Tags whose calls it has in hand, of all users. */
   tags: number;
   /** `bubblewrap`, or `none`: then it runs its own owner's calls only, unless `unsafe`. */
@@ -28,10 +30,15 @@ export interface WorkerEntry {
   protocol: number;
   /** When it began, by its own clock, in milliseconds since 1970. */
   startedMs: number;
+  /**
+   * When the server last heard from it, in milliseconds since 1970. Measured by the server's clock and told by this
+   * machine's, so that `Date.now() - heardMs` holds wherever the clocks differ. Workers speak every five seconds.
+   */
+  heardMs: number;
 }
 
 /** Every worker writes its own entry, so each field may hold anything. */
-function parseEntry(subject: string, text: string): WorkerEntry | undefined {
+function parseEntry(subject: string, text: string, heardMs: number): WorkerEntry | undefined {
   let said: Record<string, unknown>;
   try {
     said = Object(JSON.parse(text)) as Record<string, unknown>;
@@ -50,7 +57,7 @@ function parseEntry(subject: string, text: string): WorkerEntry | undefined {
     busy: count("busy"),
     memoryBytes: count("memoryBytes"),
     reservedBytes: count("reservedBytes"),
-    leavesMs: count("leavesMs"),
+    leavesMs: count("leavesMs") || null,
     tags: count("tags"),
     isolation: string("isolation"),
     unsafe: said.unsafe === true,
@@ -58,16 +65,27 @@ function parseEntry(subject: string, text: string): WorkerEntry | undefined {
     // Before there was a number it was 1.
     protocol: Math.max(1, count("protocol")),
     startedMs: count("startedMs"),
+    heardMs,
   };
 }
 
-/** All workers of the instance, by datacenter and name. One that vanished is listed for up to a minute more. */
+/** All workers of the instance, by datacenter and name. One that vanished is listed for up to a minute more, see `heardMs`. */
 export async function listWorkers(session: Session): Promise<WorkerEntry[]> {
   const reader = await StreamReader.open(session.nc, IMPORTED_API);
-  const workers: WorkerEntry[] = [];
+  const found: Stored[] = [];
   for await (const stored of reader.all(HUB_STREAMS.workers, subjectOf.worker("*", "*"))) {
     // Empty: it has left.
-    const entry = stored.data.length === 0 ? undefined : parseEntry(stored.subject, stored.string());
+    if (stored.data.length > 0) found.push(stored);
+  }
+  if (found.length === 0) return [];
+  const manager = await jetstreamManager(session.nc, { checkAPI: false });
+  // The workers' own stream is not a user's to ask about; the clock is the same.
+  const serverMs = await serverTimeMs(manager, streamOf.tags(shortUser(session.identity.user)));
+  const nowMs = Date.now();
+  const workers: WorkerEntry[] = [];
+  for (const stored of found) {
+    const silentMs = Math.max(0, (serverMs ?? nowMs) - stored.timeMs);
+    const entry = parseEntry(stored.subject, stored.string(), Math.round(nowMs - silentMs));
     if (entry !== undefined) workers.push(entry);
   }
   const keyOf = ({ datacenter, worker }: WorkerEntry) => `${datacenter}.${worker}`;

@@ -138,6 +138,7 @@ test("of a call that is lost; while it runs, where and since when", { timeout: 3
     index: 0,
     state: "open",
     error: null,
+    heardMs: expect.any(Number),
     worker: first.name,
     datacenter: "local",
     attempts: null,

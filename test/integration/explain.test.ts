@@ -6,8 +6,10 @@ import { type Tag, task, VERSION } from "../../core/index.ts";
 import { Admin } from "../../core/instance/admin.ts";
 import { openSession } from "../../core/instance/session.ts";
 import { PROTOCOL } from "../../core/version.ts";
+import { PROGRAM } from "../support/cli.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { Gate } from "../support/gate.ts";
+import { runProgram } from "../support/processes.ts";
 import { until } from "../support/until.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
 
@@ -93,6 +95,46 @@ test("a worker is listed that does not ask for calls", async () => {
   open();
   await using _next = await start([]);
   expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+});
+
+test("a worker stands still with a call in hand", async () => {
+  await forgetWorkers();
+  const { tag, open } = await waiting(1);
+  using _closed = tag;
+  const worker = await start(["--slots", "1"]);
+  await until(
+    "word of where it runs",
+    () => tag.running(),
+    ([one]) => one?.worker === worker.name && Date.now() - one.heardMs! < 10_000,
+  );
+  process.kill(worker.pid, "SIGSTOP");
+  const { reasons } = await until(
+    "the silence to be noticed",
+    () => tag.explain(),
+    (seen) => seen.reasons.some(({ code }) => code === "not-heard"),
+  );
+  expect(reasons.map(({ code }) => code)).toEqual(["no-worker", "not-heard", "running"]);
+  expect(reasons[1]!.message).toMatch(
+    new RegExp(
+      `^worker ${worker.name}, which has 1 call in hand, was not heard for [2-5]\\ds: what it has runs elsewhere`,
+    ),
+  );
+  const shown = async (command: string, ...args: string[]) =>
+    (await runProgram(process.execPath, [PROGRAM, command, ...args], { env: instance.env })).stdout;
+  expect(await shown("workers")).toMatch(new RegExp(`^${worker.name} .* [2-5]\\ds ago$`, "m"));
+  expect(await shown("tasks", tag.name)).toMatch(
+    /runs since \S+ \S+; its worker was not heard for [2-5]\ds: runs elsewhere once its lease is over$/m,
+  );
+  // Nobody counts on it for what comes now.
+  const next = await waiting(1);
+  using nextTag = next.tag;
+  expect((await nextTag.explain()).reasons[0]?.code).toBe("no-worker");
+  await worker.stop("SIGKILL");
+  await using _other = await start([]);
+  open();
+  next.open();
+  expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+  expect(await nextTag.pull({ blocking: true, quiet: true })).toBe(0);
 });
 
 test("no worker has the isolation that other people's calls need", async () => {

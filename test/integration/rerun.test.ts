@@ -116,6 +116,17 @@ test("on the command line: result on stdout, prints on stderr, exit code 1 where
   });
 });
 
+test("a call that ends the process is told", async () => {
+  const work = task((code: number): void => process.exit(code));
+  work(3);
+  using tag = await work.submit({ attempts: 1 });
+  expect(await humq("rerun", tag.name, "0")).toMatchObject({
+    code: 3,
+    stdout: "",
+    stderr: "call 0 ended this process with code 3 before it returned\n",
+  });
+});
+
 test("packages named at submit come from a folder here, other arguments from whoever runs it", async () => {
   const work = task((text: string, times?: number): string =>
     parse(text, { ecmaVersion: 2024 }).type.repeat(times ?? 1),

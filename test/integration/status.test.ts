@@ -91,6 +91,7 @@ test("a busy worker is seen with what it does, and without whose calls they are"
     tags: 1,
     unsafe: false,
     version: VERSION,
+    leavesMs: null,
   });
   const stored = await withSession(undefined, async ({ nc, identity }) => {
     const reader = await StreamReader.open(nc, IMPORTED_API);
@@ -108,7 +109,7 @@ test("a busy worker is seen with what it does, and without whose calls they are"
   expect(status).not.toHaveProperty("leftMs");
   const table = await humq("workers");
   expect(table.split("\n")[0]).toMatch(
-    /^WORKER +DATACENTER +HOST +SLOTS +BUSY +MEMORY +TAGS +ISOLATION +VERSION +SINCE$/,
+    /^WORKER +DATACENTER +HOST +SLOTS +BUSY +MEMORY +TAGS +ISOLATION +VERSION +SINCE +LAST HEARD$/,
   );
   expect(table).toMatch(new RegExp(`^${worker.name} +local +\\S+ +2 +2 +0B of \\S+ +1 `, "m"));
   // Else whoever comes next would work on it.

@@ -51,6 +51,11 @@ test.each([
   expect(formatMemory(bytes)).toBe(text);
 });
 
+test("beside another amount it takes that one's units", () => {
+  expect(formatMemory(560_000_000, 512 * 2 ** 20)).toBe("534MiB");
+  expect(formatMemory(512 * 2 ** 20, 500_000_000)).toBe("537MB");
+});
+
 test("what is shown can be given, and is right to three digits", () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: MAX_MEMORY_BYTES }), (bytes) => {

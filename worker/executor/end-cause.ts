@@ -54,14 +54,14 @@ interface EndFacts {
 
 /** V8 gave up: over the call's own limit, of which it had its part, or over what V8 takes at most where there is none. */
 function heapCause({ memoryBytes, peakMemoryBytes }: EndFacts): Pick<EndCause, "kind" | "message"> {
-  const held = peakMemoryBytes > 0 ? `, it held ${formatMemory(peakMemoryBytes)} in all` : "";
+  const held = peakMemoryBytes > 0 ? `, it held ${formatMemory(peakMemoryBytes, memoryBytes || undefined)} in all` : "";
   if (memoryBytes === 0) {
     return {
       kind: "heap",
       message: `the process ran out of memory: JavaScript objects took all that V8 allows them${held}. With the submit option memory they may take more`,
     };
   }
-  const part = formatMemory(heapLimitMegabytes(memoryBytes) * 2 ** 20);
+  const part = formatMemory(heapLimitMegabytes(memoryBytes) * 2 ** 20, memoryBytes);
   return {
     kind: "memory",
     message: `over its memory limit of ${formatMemory(memoryBytes)}: JavaScript objects took the ${part} of it that they may take${held}`,

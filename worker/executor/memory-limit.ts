@@ -28,7 +28,7 @@ export function heapLimitMegabytes(limitBytes: number): number {
 }
 
 export function overuseMessage({ limitBytes, heldBytes, processes, ranMs }: Overuse): string {
-  const held = `it held ${formatMemory(heldBytes)}${processes > 1 ? ` in ${processes} processes` : ""}`;
+  const held = `it held ${formatMemory(heldBytes, limitBytes)}${processes > 1 ? ` in ${processes} processes` : ""}`;
   const what = heldBytes > 0 ? held : "it asked the kernel for more";
   return `over its memory limit of ${formatMemory(limitBytes)}: ${what}, and was ended after ${formatDuration(ranMs)}`;
 }

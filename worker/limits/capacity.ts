@@ -2,6 +2,7 @@
 import { totalmem } from "node:os";
 import { UsageError } from "../../core/errors.ts";
 import { formatMemory, parseMemory } from "../../core/memory.ts";
+import { LEAST_MEMORY_BYTES } from "../../core/options.ts";
 import type { TagOptions } from "../../core/trust/options.ts";
 
 /** Slurm gives sizes in MB of 2^20 bytes (sbatch(1), OUTPUT ENVIRONMENT VARIABLES); 0 is all of the machine's. */
@@ -24,14 +25,15 @@ export function machineMemoryBytes(env: NodeJS.ProcessEnv = process.env): number
 
 /**
  * @param memory the worker's option
- * @throws UsageError where it is no amount of memory
+ * @throws UsageError where it is no amount of memory, or less than any call that asks for memory asks for
  */
 export function workerMemoryBytes(memory: number | string | undefined): number {
   if (memory === undefined) return machineMemoryBytes();
   const bytes = parseMemory(memory, "worker option memory");
-  if (bytes > 0) return bytes;
+  if (bytes >= LEAST_MEMORY_BYTES) return bytes;
   throw new UsageError(
-    `worker option memory: expected more than 0, got ${memory}; leave it out for all of the machine's`,
+    `worker option memory: expected at least ${formatMemory(LEAST_MEMORY_BYTES)}, the least that a call can ask for, got ${memory}; ` +
+      "leave it out for all of the machine's",
   );
 }
 
@@ -41,5 +43,5 @@ export function lackOf(
   worker: { slots: number; memoryBytes: number },
 ): string {
   if (cpus > worker.slots) return `a call of it needs ${cpus} cpus, this worker has ${worker.slots} slots`;
-  return `a call of it asks for ${formatMemory(memoryBytes)} of memory, this worker has ${formatMemory(worker.memoryBytes)}`;
+  return `a call of it asks for ${formatMemory(memoryBytes)} of memory, this worker has ${formatMemory(worker.memoryBytes, memoryBytes)}`;
 }

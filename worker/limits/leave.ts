@@ -58,9 +58,9 @@ export class Leave {
     }
   }
 
-  /** When it leaves because its time is over, in milliseconds since 1970; 0 where nothing is set. */
-  get leavesMs(): number {
-    return Number.isFinite(this.#leavesAtMs) ? Math.round(performance.timeOrigin + this.#leavesAtMs) : 0;
+  /** When it leaves because its time is over, in milliseconds since 1970; null where nothing is set. */
+  get leavesMs(): number | null {
+    return Number.isFinite(this.#leavesAtMs) ? Math.round(performance.timeOrigin + this.#leavesAtMs) : null;
   }
 
   /** Whether calls that ask for so much time (0: any) are still taken. */
