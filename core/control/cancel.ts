@@ -3,14 +3,14 @@
  * gets one that says so. First write wins as for any outcome, so all readers see the same end of a call.
  */
 import { recordExpiry } from "../broker/expiry.ts";
-import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { parseOutcome, subjectOf } from "../broker/names.ts";
 import { expectLast, isTaken, publish } from "../broker/publish.ts";
-import { BrokerError, UsageError } from "../errors.ts";
+import { BrokerError, InstanceError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
 import type { TagAccess } from "../tag/access.ts";
-import { type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
+import { type CancelEntry, type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
 import { signRecord } from "../trust/signed.ts";
-import { type CallList, type CallRange, indicesOf, parseCalls, rangesOf } from "./calls.ts";
+import { type CallList, type CallRange, indicesOf, parseCalls, rangeAt, rangesOf } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
 import { listOutcomes } from "./outcomes.ts";
 import { OwnOutcomes } from "./own-outcomes.ts";
@@ -26,33 +26,52 @@ const TRIES = 10;
 const MOST_RANGES = 40_000;
 const MOST_REASON = 2000;
 
+/** What earlier entries say beyond `calls`: the newest that names a call counts, so a repeated cancel takes no more room. */
+function beyond(entries: readonly CancelEntry[], calls: readonly GenerationRange[]): CancelEntry[] {
+  const covered = ({ first, last, generation }: GenerationRange): boolean => {
+    const newer = rangeAt(calls, first);
+    return newer !== undefined && newer.last >= last && newer.generation >= generation;
+  };
+  const left = entries.map((entry) => ({ ...entry, calls: entry.calls.filter((range) => !covered(range)) }));
+  return left.filter((entry) => entry.calls.length > 0);
+}
+
 function merged(access: TagAccess, control: ControlState, calls: readonly CallRange[], reason: string): CancelRecord {
   const { rootKey, user, tag } = access.manifest;
   const ranges: GenerationRange[] = calls.flatMap((range) => control.generationsOf(range));
-  const entries = [{ calls: ranges, reason, createdMs: Date.now() }, ...(control.cancel?.entries ?? [])];
+  const entries = [{ calls: ranges, reason, createdMs: Date.now() }, ...beyond(control.cancel?.entries ?? [], ranges)];
   const total = entries.reduce((sum, entry) => sum + entry.calls.length, 0);
   if (total > MOST_RANGES) {
     throw new UsageError(
-      `${tag}: cancelled calls lie in ${total} separate ranges; at most ${MOST_RANGES} can be kept. Cancel larger ranges, or all.`,
+      `${tag}: the calls that are cancelled or deleted so far, with these, lie in ${total} separate ranges; at most ${MOST_RANGES} ` +
+        "can be noted of a tag. Name calls that lie together (0-9999), or cancel or delete the tag as a whole.",
     );
   }
   return { rootKey, user, tag, deleted: 0, entries };
 }
 
-/** Adds to what is cancelled already. @returns what the records say then */
+/**
+ * Adds to what is cancelled already.
+ * @returns what the records say then
+ * @throws InstanceError where the tag is being deleted: the record that says so is not to be lost
+ */
 export async function recordCancel(
   access: TagAccess,
   calls: readonly CallRange[],
   reason: string,
 ): Promise<ControlState> {
-  const { session, reader, u, manifest } = access;
+  const { session, u, manifest } = access;
   const subject = subjectOf.cancel(u, manifest.tag);
   for (let tries = 1; ; tries++) {
-    const stored = await reader.last(streamOf.tags(u), subject);
-    const record = merged(access, await readOwnControl(access), calls, reason);
+    const control = await readOwnControl(access);
+    if (control.deleted) {
+      const { tag } = manifest;
+      throw new InstanceError(`${tag} is being deleted, or its delete was cut off. To finish that: humq delete ${tag}`);
+    }
+    const record = merged(access, control, calls, reason);
     const data = signRecord(cancelRecord, record, session.identity.signer);
     try {
-      await publish(session.nc, { subject, data, ...recordExpiry(manifest) }, expectLast(subject, stored?.seq ?? 0));
+      await publish(session.nc, { subject, data, ...recordExpiry(manifest) }, expectLast(subject, control.cancelSeq));
       return readOwnControl(access);
     } catch (error) {
       if (!isTaken(error)) throw error;

@@ -28,10 +28,13 @@ export class ControlState {
   readonly cancel: CancelRecord | undefined;
   /** In order of their numbers. */
   readonly retries: readonly RetryRecord[];
+  /** Where the cancel record lies in its stream; 0 where there is none. */
+  readonly cancelSeq: number;
 
-  constructor(cancel?: CancelRecord, retries: readonly RetryRecord[] = []) {
+  constructor(cancel?: CancelRecord, retries: readonly RetryRecord[] = [], cancelSeq = 0) {
     this.cancel = cancel;
     this.retries = retries;
+    this.cancelSeq = cancelSeq;
   }
 
   get deleted(): boolean {
@@ -103,6 +106,7 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
   return new ControlState(
     cancel,
     retries.sort((a, b) => a.number - b.number),
+    stored?.seq,
   );
 }
 

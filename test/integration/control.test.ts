@@ -1,9 +1,14 @@
 /** Pausing, cancelling and deleting tags, with workers in processes of their own. */
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { shortUser, streamOf } from "../../core/broker/names.ts";
+import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
+import { publish } from "../../core/broker/publish.ts";
+import { readOwnControl } from "../../core/control/state.ts";
 import { Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
+import { openTag } from "../../core/tag/access.ts";
+import { cancelRecord } from "../../core/trust/control.ts";
+import { signRecord } from "../../core/trust/signed.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { until } from "../support/until.ts";
@@ -185,6 +190,38 @@ test("delete ends what runs, and nothing of it comes later", async () => {
   using _next = await next.submit();
   expect(await call.result()).toBe(8);
   expect(await storedOf(tag.name)).toEqual({});
+});
+
+test("a cancel does not take back that a tag is being deleted", async () => {
+  const work = task(double);
+  for (let x = 0; x < 4; x++) work(x);
+  using tag = await work.submit();
+  await tag.cancel({ calls: [1] });
+  const isBeingDeleted = () =>
+    withSession("local", async (session) => (await readOwnControl(await openTag(session, tag.name))).deleted);
+  await withSession("local", async ({ nc, identity, link }) => {
+    const record = { rootKey: link.rootKey, user: identity.user, tag: tag.name, deleted: 1, entries: [] };
+    const data = signRecord(cancelRecord, record, identity.signer);
+    await publish(nc, { subject: subjectOf.cancel(shortUser(identity.user), tag.name), data });
+  });
+  await expect(tag.cancel()).rejects.toThrow(`${tag.name} is being deleted, or its delete was cut off`);
+  expect(await isBeingDeleted()).toBe(true);
+  await tag.delete({ force: true });
+  expect(await storedOf(tag.name)).toEqual({});
+});
+
+test("scattered calls are noted once, however often they are cancelled; too many are told what helps", async () => {
+  const work = task(double);
+  for (let x = 0; x < 81_000; x++) work(x);
+  using tag = await work.submit({ chunkSize: 1000, quiet: true });
+  const scattered = (count: number) => Array.from({ length: count }, (_, i) => 2 * i);
+  expect(await tag.cancel({ calls: scattered(20_500) })).toBe(20_500);
+  expect(await tag.cancel({ calls: scattered(20_500) })).toBe(0);
+  await expect(tag.delete({ calls: scattered(40_500), force: true })).rejects.toThrow(
+    `${tag.name}: the calls that are cancelled or deleted so far, with these, lie in 40500 separate ranges; ` +
+      "at most 40000 can be noted of a tag. Name calls that lie together (0-9999), or cancel or delete the tag as a whole.",
+  );
+  await tag.delete({ force: true });
 });
 
 test("only what was downloaded is deleted", async () => {
