@@ -1,10 +1,16 @@
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import { Args, Flags } from "@oclif/core";
 import type { Archive as ArchiveClass } from "../../core/archive/index.ts";
-import { UsageError } from "../../core/errors.ts";
+import { ArchiveError, UsageError } from "../../core/errors.ts";
+import type { Tag as TagClass } from "../../core/tag/tag.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
+
+/** For so long a file may be empty before it passes for no archive. */
+const WRITTEN_MS = 2_000;
+const LOOK_MS = 20;
 
 export default class Pull extends HumqCommand {
   static override summary = "Fetch a tag's new outcomes into an archive file.";
@@ -35,17 +41,17 @@ humq errors.`);
     const instance = await readyInstance(flags.instance);
     const found = await Tag.fromQueue(args.tag, { instance: instance.name });
     const file = args.file ?? `${found.name}.db`;
-    const isNew = !existsSync(file);
+    const isNew = !existsSync(file) && makeFile(found, file);
     if (!isNew) {
+      await untilWritten(file);
       using archive = Archive.open(file, { readonly: true });
       const held = archive.getMeta("tag");
       if (held !== found.name) {
         throw new UsageError(`${file} is the archive of ${held}, not of ${found.name}. Name another file.`);
       }
+      found.close();
     }
     using tag = isNew ? found : Tag.fromFile(file);
-    if (isNew) tag.toFile(file, { stayLinked: true });
-    else found.close();
     const quiet = this.jsonEnabled();
     const open = await tag.pull({ blocking: flags.wait, signal: interrupt.signal, quiet });
     const { name, length: calls, nResults: results, nErrors: errors } = tag;
@@ -57,6 +63,23 @@ humq errors.`);
     await this.print(file);
     return { tag: name, file, calls, results, errors, open };
   }
+}
+
+/** @returns false where somebody else made a file there meanwhile */
+function makeFile(tag: TagClass, file: string): boolean {
+  try {
+    tag.toFile(file, { stayLinked: true });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ArchiveError) || !existsSync(file)) throw error;
+    return false;
+  }
+}
+
+/** Another pull that makes the file takes its name with an empty one first. */
+async function untilWritten(file: string): Promise<void> {
+  const isEmpty = () => statSync(file, { throwIfNoEntry: false })?.size === 0;
+  for (let waitedMs = 0; isEmpty() && waitedMs < WRITTEN_MS; waitedMs += LOOK_MS) await delay(LOOK_MS);
 }
 
 /** How many calls ended in each state but `succeeded`: `2 failed`, `1 killed`. */

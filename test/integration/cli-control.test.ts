@@ -123,6 +123,15 @@ test("pause, concurrency, resume, cancel by state: each says what it did, and --
   ]);
 });
 
+test("pulls that make the same file at once go on with one", async () => {
+  const tag = await ended();
+  for (const file of ["one.db", "two.db", "three.db"]) {
+    const pulls = await Promise.all(Array.from({ length: 4 }, () => humq("pull", tag, file, "--wait")));
+    expect(pulls.map(({ code, stdout, stderr }) => (code === 0 ? stdout : stderr))).toEqual(Array(4).fill(`${file}\n`));
+    expect((await humq("results", file)).code).toBe(0);
+  }
+});
+
 test("retry by state and list", async () => {
   const tag = await ended();
   expect(await humq("retry", tag, "--state", "killed", "--state", "lost")).toMatchObject({
