@@ -59,7 +59,7 @@ async function statesOf(access: TagAccess, control: ControlState, subjects: read
   for await (const { subject, data } of reader.all(streamOf.results(u), errors)) {
     const { index } = parseOutcome(subject);
     try {
-      const { meta } = openHead(access, subject, data, undefined, control.generationOf(index));
+      const { meta } = await openHead(access, subject, data, undefined, control.generationOf(index));
       states.set(index, meta.state ?? "failed");
     } catch (error) {
       if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;

@@ -10,6 +10,7 @@ import {
   type OutcomeMeta,
   type SpilledValue,
 } from "../outcome.ts";
+import { leafHash } from "../trust/merkle.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
@@ -58,33 +59,39 @@ export interface OpenedOutcome extends DecodedOutcome {
   message: OutcomeMessage;
 }
 
+/** Whether `hash` is that of what lies in the call's place now, be it what was submitted or not. */
+async function isOfStored({ reader, u, manifest }: TagAccess, index: number, hash: Uint8Array): Promise<boolean> {
+  const stored = await reader.last(streamOf.calls(u), subjectOf.call(u, manifest.tag, index));
+  return stored !== null && Buffer.compare(leafHash(stored.data), hash) === 0;
+}
+
 /**
  * @param subject under which the broker holds it
  * @param callHash of the call that was submitted under this index; undefined where the broker does not hold that call
  * @param generation in which the call runs now
  * @throws RefusedError | DecodeError where it is not an outcome of this call
  */
-export function openHead(
+export async function openHead(
   access: TagAccess,
   subject: string,
   data: Uint8Array,
   callHash: Uint8Array | undefined,
   generation: number,
-): OpenedOutcome {
+): Promise<OpenedOutcome> {
   const { kind, datacenter, index } = parseOutcome(subject);
   const message = decodeOutcomeMessage(data);
   if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
   const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
   const { state } = decoded.meta;
-  // A refusal is about what the worker found in the call's place, so it is bound to that and not to what was submitted.
-  const refused = kind === "error" && state === "refused";
   // Where there is no call to be bound to, what only holders of the tag's key can have sealed has to be of this run.
   const gone = kind === "error" && state === "lost" && Buffer.compare(message.callHash, NO_CALL) === 0;
   const bound =
     callHash === undefined || gone
       ? message.generation === generation
       : Buffer.compare(message.callHash, callHash) === 0;
-  if (!refused && !bound) {
+  // A refusal may be about what the worker found in the call's place: it is bound to that, and counts while it lies there.
+  const refused = kind === "error" && state === "refused";
+  if (!bound && !(refused && (await isOfStored(access, index, message.callHash)))) {
     throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
   }
   return { ...decoded, kind, datacenter, index, message };
@@ -109,7 +116,8 @@ export async function openOutcome(
   callHash: Uint8Array | undefined,
   current: number,
 ): Promise<Outcome> {
-  const { kind, datacenter, index, message, meta, spilled, value } = openHead(access, subject, data, callHash, current);
+  const head = await openHead(access, subject, data, callHash, current);
+  const { kind, datacenter, index, message, meta, spilled, value } = head;
   const context = contextOf(access, kind, index, message);
   const whole = spilled === undefined ? value : await readParts(access, datacenter, message, context, spilled);
   const state = stateOf(kind, meta);

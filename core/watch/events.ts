@@ -29,16 +29,16 @@ export interface TagEvent {
 const BATCH = 1000;
 
 /** Opens what the worker noted, and fetches no large result; undefined where it is no outcome of this call. */
-function eventOf(
+async function eventOf(
   access: TagAccess,
   archive: Archive,
   control: ControlState,
   { subject, data }: Followed,
-): TagEvent | undefined {
+): Promise<TagEvent | undefined> {
   const { index } = parseOutcome(subject);
   if (!(index < (access.closing?.calls ?? 0))) return undefined;
   try {
-    const opened = openHead(access, subject, data, archive.hashOf(index), control.generationOf(index));
+    const opened = await openHead(access, subject, data, archive.hashOf(index), control.generationOf(index));
     const { worker, startedMs, durationMs } = opened.meta;
     const state = stateOf(opened.kind, opened.meta);
     const { datacenter } = opened;
@@ -88,7 +88,7 @@ export async function* outcomeEvents(
       signal: watch.signal,
     })) {
       for (const stored of batch) {
-        const event = eventOf(access, archive, control, stored);
+        const event = await eventOf(access, archive, control, stored);
         // Two datacenters may both have stored one; the first that opens is the call's.
         if (event === undefined || seen[event.index] === 1) continue;
         seen[event.index] = 1;
