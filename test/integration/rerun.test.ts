@@ -153,7 +153,11 @@ test("packages named at submit come from a folder here, other arguments from who
   expect(await loaded.run(["3"])).toBe("the folder's own: 3;");
   const inFolder = (cwd: string, ...args: string[]) =>
     runProgram(process.execPath, [PROGRAM, "rerun", tag.name, "0", ...args], { env: instance.env, cwd });
-  expect(await inFolder(packagesDir)).toMatchObject({ code: 0, stdout: `"the folder's own: 1 + 1;"\n` });
+  expect(await inFolder(packagesDir)).toMatchObject({
+    code: 0,
+    stdout: `"the folder's own: 1 + 1;"\n`,
+    stderr: "",
+  });
   expect(await inFolder(packagesDir, "--args", '["4", 2]')).toMatchObject({
     code: 0,
     stdout: `"the folder's own: 4;the folder's own: 4;"\n`,
