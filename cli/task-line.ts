@@ -1,10 +1,12 @@
 /** A call as one line: columns of a fixed width, since there may be millions of lines. */
 import { formatDuration } from "../core/duration.ts";
+import { formatMemory } from "../core/memory.ts";
 import { isHeard, silence } from "../core/watch/heard.ts";
+import type { BookkeepingJson } from "./bookkeeping.ts";
 import { moment } from "./table.ts";
 import { oneLine } from "./terminal.ts";
 
-const WIDTHS = [8, 9, 9, 30];
+const WIDTHS = [8, 9, 9, 7, 8, 6, 30];
 
 function line(cells: readonly string[]): string {
   return cells
@@ -13,15 +15,12 @@ function line(cells: readonly string[]): string {
     .trimEnd();
 }
 
-export const HEADER = line(["CALL", "STATE", "TOOK", "WORKER", "ERROR"]);
+export const HEADER = line(["CALL", "STATE", "TOOK", "MEMORY", "ATTEMPTS", "LOSSES", "WORKER", "ERROR"]);
 
-interface Shown {
+interface Shown extends Omit<BookkeepingJson, "datacenter"> {
   index: number;
   state: string;
   error: string | null;
-  worker: string | null;
-  startedMs: number | null;
-  durationMs: number | null;
   /** Of a call that runs, when its worker was last heard; null: not for a minute. */
   heardMs: number | null;
 }
@@ -33,8 +32,12 @@ function trouble(heardMs: number | null): string {
   return `; its worker was not heard for ${how}: runs elsewhere once its lease is over`;
 }
 
-export function lineOf({ index, state, error, worker, startedMs, durationMs, heardMs }: Shown): string {
+/** Attempts and losses are there only where they say something: most calls have one and none. */
+export function lineOf({ index, state, error, worker, startedMs, durationMs, heardMs, ...run }: Shown): string {
+  const attempts = run.attempts !== null && run.attempts > 1 ? `${run.attempts}` : "";
+  const losses = run.losses !== null && run.losses > 0 ? `${run.losses}` : "";
+  const memory = run.peakMemoryBytes === null ? "" : formatMemory(run.peakMemoryBytes);
   const took = durationMs === null ? "" : formatDuration(durationMs);
   const since = state === "open" && startedMs !== null ? `runs since ${moment(startedMs)}${trouble(heardMs)}` : "";
-  return line([`${index}`, state, took, worker ?? "", error?.split("\n", 1)[0] ?? since]);
+  return line([`${index}`, state, took, memory, attempts, losses, worker ?? "", error?.split("\n", 1)[0] ?? since]);
 }

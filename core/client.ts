@@ -83,14 +83,14 @@ export class Client {
     return tagStatus(this.#session, await findTag(this.#session, tag), options);
   }
 
-  /** The status of all tags that the broker holds for you, the oldest first; not of those that another version submitted. */
+  /** The status of all tags that the broker holds for you, the oldest first; not of those that another version submitted. `byState` is left out where there are errors. */
   async statuses(): Promise<TagStatus[]> {
     const tags = (await listTags(this.#session)).filter(({ protocol }) => protocol === PROTOCOL);
     const statuses: (TagStatus | undefined)[] = [];
     const lanes = new Lanes(LOOKS_AT_ONCE);
     for (const [i, { tag }] of tags.entries()) {
       await lanes.run(async () => {
-        statuses[i] = await tagStatus(this.#session, tag).catch((error: unknown) => {
+        statuses[i] = await tagStatus(this.#session, tag, { byState: false }).catch((error: unknown) => {
           // It was deleted since they were listed.
           if (error instanceof InstanceError) return undefined;
           throw error;

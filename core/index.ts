@@ -27,6 +27,7 @@ export type { ListedTag } from "./tag/list.ts";
 export type { LogPiece, LogText } from "./tag/log.ts";
 export type { PullOptions } from "./tag/pull.ts";
 export type { RunOptions } from "./tag/rerun.ts";
+export type { EndedByState } from "./tag/states.ts";
 export type { StatusOptions, TagStatus } from "./tag/status.ts";
 export { type CallError, type CallOutcome, Tag, type ToFileOptions } from "./tag/tag.ts";
 export { type AnyFunction, type Call, type Task, type TaskOptions, task } from "./task.ts";

@@ -14,14 +14,14 @@ interface Description {
   results: number;
   errors: number;
   open: number | null;
-  /** Calls by the state they ended in; null where only the broker was asked, which cannot tell. */
+  /** Calls by the state they ended in; null of a tag on the broker with more than 20,000 errors. */
   byState: Record<string, number> | null;
 }
 
 export default class Describe extends HumqCommand {
   static override summary = "Say what an archive file or a tag holds.";
   static override description =
-    "Of a file: what has been pulled into it, without asking the broker. Of a tag: the broker's counts; nothing is fetched.";
+    "Of a file: what has been pulled into it, without asking the broker. Of a tag: what the broker holds; no results are fetched.";
   static override examples = ["<%= config.bin %> describe pi.db", "<%= config.bin %> describe last --json"];
   static override args = {
     source: Args.string({
@@ -37,7 +37,7 @@ export default class Describe extends HumqCommand {
       ? await describeFile(args.source)
       : await describeTag(args.source, flags.instance);
     const { file, tag, task, instance, createdMs, calls, results, errors, open, byState } = description;
-    const ended = Object.entries(byState ?? { succeeded: results, "ended otherwise": errors });
+    const ended = Object.entries(byState ?? { succeeded: results, errors });
     await this.print(
       list([
         ...(file === null ? [] : [["file", file] as const]),
@@ -78,7 +78,7 @@ async function describeTag(name: string, instanceName: string | undefined): Prom
   const { readyInstance } = await import("../instance.ts");
   const instance = await readyInstance(instanceName);
   await using client = await Client.open({ instance: instance.name });
-  const { tag, task, createdMs, closed, calls, succeeded, failed } = await client.status(name);
+  const { tag, task, createdMs, closed, calls, succeeded, errors, byState } = await client.status(name);
   return {
     file: null,
     tag,
@@ -87,8 +87,8 @@ async function describeTag(name: string, instanceName: string | undefined): Prom
     createdMs,
     calls: closed ? calls : null,
     results: succeeded,
-    errors: failed,
-    open: closed ? calls - succeeded - failed : null,
-    byState: null,
+    errors,
+    open: closed ? calls - succeeded - errors : null,
+    byState,
   };
 }

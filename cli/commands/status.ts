@@ -9,7 +9,8 @@ const MEASURE_MS = 1_000;
 export default class Status extends HumqCommand {
   static override summary = "Show how far a tag is, or all of yours.";
   static override description =
-    prose(`By the broker's counts; nothing is fetched. Failed are all calls that ended otherwise than succeeded; how each did says humq tasks or humq pull. Pending and running count messages (chunks), the others calls. Of one tag
+    prose(`By the broker's counts; no results are fetched. Errors are all calls that ended otherwise than succeeded; of one tag (with up to 20,000 of them)
+it says how many failed, were killed, lost, refused or cancelled. Which ones says humq tasks. Pending and running count messages (chunks), the others calls. Of one tag
 that is not done it looks twice within a second, for the rate and the time left.`);
   static override examples = [
     "<%= config.bin %> status",
@@ -41,10 +42,10 @@ that is not done it looks twice within a second, for the rate and the time left.
   }
 }
 
-function stateOf({ expired, closed, paused, calls, succeeded, failed, running }: TagStatus): string {
+function stateOf({ expired, closed, paused, calls, succeeded, errors, running }: TagStatus): string {
   if (expired) return "expired";
   if (!closed) return "half-submitted";
-  if (succeeded + failed >= calls) return "done";
+  if (succeeded + errors >= calls) return "done";
   if (paused) return "paused";
   return running > 0 ? "running" : "waiting";
 }
@@ -52,16 +53,27 @@ function stateOf({ expired, closed, paused, calls, succeeded, failed, running }:
 async function tableOf(all: readonly TagStatus[]): Promise<string> {
   const { moment, table } = await import("../table.ts");
   const rows = all.map((status) => {
-    const { tag, createdMs, calls, pending, running, succeeded, failed } = status;
-    return [tag, moment(createdMs), stateOf(status), calls, pending, running, succeeded, failed];
+    const { tag, createdMs, calls, pending, running, succeeded, errors } = status;
+    return [tag, moment(createdMs), stateOf(status), calls, pending, running, succeeded, errors];
   });
-  return table(["TAG", "CREATED", "STATE", "CALLS", "PENDING", "RUNNING", "SUCCEEDED", "FAILED"], rows);
+  return table(["TAG", "CREATED", "STATE", "CALLS", "PENDING", "RUNNING", "SUCCEEDED", "ERRORS"], rows);
+}
+
+/** `3 (2 failed, 1 killed)` */
+function errorsText({ errors, byState }: TagStatus): string {
+  if (errors === 0) return "0";
+  if (byState === null) return `${errors} (too many to be read for this; humq pull says how they ended)`;
+  const { succeeded: _, ...others } = byState;
+  const counts = Object.entries(others).filter(([, count]) => count > 0);
+  return counts.length === 0
+    ? `${errors}`
+    : `${errors} (${counts.map(([state, count]) => `${count} ${state}`).join(", ")})`;
 }
 
 async function listOf(status: TagStatus): Promise<string> {
   const { formatDuration } = await import("../../core/duration.ts");
   const { list, moment } = await import("../table.ts");
-  const { tag, task, createdMs, expiresMs, closed, calls, pending, running, succeeded, failed, ended } = status;
+  const { tag, task, createdMs, expiresMs, closed, calls, pending, running, succeeded, ended } = status;
   const { perSecond, leftMs } = status;
   return list([
     ["tag", tag],
@@ -75,7 +87,7 @@ async function listOf(status: TagStatus): Promise<string> {
     ["running", running],
     ["at once", status.concurrency === null ? "no limit" : `at most ${status.concurrency}`],
     ["succeeded", succeeded],
-    ["failed", failed],
+    ["errors", errorsText(status)],
     ...(status.sentAgain === undefined
       ? []
       : [["sent again", `${status.sentAgain} calls, which the broker had lost`] as const]),

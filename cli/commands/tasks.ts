@@ -19,7 +19,7 @@ interface TaskJson extends BookkeepingJson {
 export default class Tasks extends HumqCommand {
   static override summary = "List a tag's calls: how each ended, where, and how long it took.";
   static override description =
-    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended; of one that has been running for two seconds it is told where it runs and since when, and whether that worker is not heard any more. With
+    prose(`Of a tag everything that is there is pulled first; a file is read as it is. "open" is a call that has not ended; of one that has been running for two seconds it is told where it runs and since when, and whether that worker is not heard any more. MEMORY is the peak, where it was measured; ATTEMPTS are shown where there were several, LOSSES (workers that vanished with the call) where there were any. With
 --json: one array of {"index", "state", "error", "heardMs", ${BOOKKEEPING_FIELDS}}.`);
   static override examples = [
     "<%= config.bin %> tasks last",

@@ -6,9 +6,9 @@ import type { Archive, Outcome } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { purgeManager } from "../broker/purge.ts";
-import { CallEndError, DecodeError, HumqError, RefusedError, UsageError } from "../errors.ts";
+import { CallEndError, HumqError, UsageError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
-import { openHead } from "../tag/outcome.ts";
+import { readErrorStates } from "../tag/states.ts";
 import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
 import { cancelCalls, recordCancel } from "./cancel.ts";
 import { listOutcomes, type OutcomeSubjects } from "./outcomes.ts";
@@ -49,21 +49,13 @@ export function isHeld(archive: Archive | undefined, control: ControlState, inde
 
 /** How the calls ended whose outcomes are `subjects`; what does not open says nothing. */
 async function statesOf(access: TagAccess, control: ControlState, subjects: readonly string[]) {
-  const { reader, u, manifest } = access;
   const states = new Map<number, Outcome["state"]>();
   for (const subject of subjects) {
     const { kind, index } = parseOutcome(subject);
     if (kind === "result") states.set(index, "succeeded");
   }
-  const errors = subjectOf.outcome(u, "error", "*", manifest.tag, "*");
-  for await (const { subject, data } of reader.all(streamOf.results(u), errors)) {
-    const { index } = parseOutcome(subject);
-    try {
-      const { meta } = await openHead(access, subject, data, undefined, control.generationOf(index));
-      states.set(index, meta.state ?? "failed");
-    } catch (error) {
-      if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
-    }
+  for await (const { index, state } of readErrorStates(access, control)) {
+    if (state !== undefined) states.set(index, state);
   }
   return states;
 }

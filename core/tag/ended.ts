@@ -10,9 +10,11 @@ const AT_ONCE = 32;
 export interface Ended {
   succeeded: number;
   /** Calls that ended otherwise than succeeded. */
-  failed: number;
+  errors: number;
   /** By datacenter. */
   ended: Record<string, number>;
+  /** Subjects of stored outcomes that are not counted: their calls have earlier ones. */
+  passedOver: string[];
 }
 
 /** Those of a call's outcomes that readers pass over: the first one counts. */
@@ -61,16 +63,18 @@ export async function countEnded(access: TagAccess): Promise<Ended> {
     stored("error", "*"),
     ...datacenters.map((datacenter) => stored("*", datacenter)),
   ]);
-  const counts = {
+  const counts: Ended = {
     succeeded: results!,
-    failed: errors!,
+    errors: errors!,
     ended: Object.fromEntries(datacenters.map((datacenter, i): [string, number] => [datacenter, each[i]!])),
+    passedOver: [],
   };
   if (each.filter((count) => count > 0).length < 2) return counts;
-  for (const subject of await storedTwice(access)) {
+  counts.passedOver = await storedTwice(access);
+  for (const subject of counts.passedOver) {
     const { kind, datacenter } = parseOutcome(subject);
     if (kind === "result") counts.succeeded--;
-    else counts.failed--;
+    else counts.errors--;
     counts.ended[datacenter] = (counts.ended[datacenter] ?? 0) - 1;
   }
   return counts;

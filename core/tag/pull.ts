@@ -112,8 +112,8 @@ function mayHaveLostAny({ access, archive }: Pulling, calls: number, ofSubset: b
   // Of a part of the calls it is not known how far the others are.
   if (ofSubset) {
     return mayHaveLost(access, async () => {
-      const { succeeded, failed } = await countEnded(access);
-      return calls - succeeded - failed;
+      const { succeeded, errors } = await countEnded(access);
+      return calls - succeeded - errors;
     });
   }
   return mayHaveLost(

@@ -58,7 +58,7 @@ interface Queue {
 
 /** What keeps any call of the tag from ever starting, whatever the workers do; the first that holds says all. */
 function ended(status: TagStatus): Reason | undefined {
-  const { tag, calls, succeeded, failed } = status;
+  const { tag, calls, succeeded, errors } = status;
   if (status.expired) {
     const since = new Date(status.expiresMs).toISOString();
     return {
@@ -74,9 +74,9 @@ function ended(status: TagStatus): Reason | undefined {
       advice: halfAdvice(tag),
     };
   }
-  if (succeeded + failed >= calls) {
-    const all = failed === 0 ? "all succeeded" : `${succeeded} succeeded, ${failed} ended otherwise`;
-    const advice = failed === 0 ? `humq pull ${tag}` : `humq pull ${tag}, humq errors ${tag}`;
+  if (succeeded + errors >= calls) {
+    const all = errors === 0 ? "all succeeded" : `${succeeded} succeeded, ${errors} ended otherwise`;
+    const advice = errors === 0 ? `humq pull ${tag}` : `humq pull ${tag}, humq errors ${tag}`;
     return {
       code: "finished",
       message: `${calls === 1 ? "its call has" : `all ${calls} calls have`} ended: ${all}`,
@@ -152,8 +152,8 @@ function unfinished(
   workers: readonly WorkerEntry[],
   silent: readonly Reason[],
 ): Reason[] {
-  const { tag, pending, running, calls, succeeded, failed } = status;
-  const open = calls - succeeded - failed;
+  const { tag, pending, running, calls, succeeded, errors } = status;
+  const open = calls - succeeded - errors;
   if (queue === undefined) {
     const message = `its queue is not on the broker any more, so nobody can take its ${plural(open, "open call")}`;
     return [

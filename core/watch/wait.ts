@@ -18,7 +18,7 @@ export interface Waited {
   ended: number;
   succeeded: number;
   /** Calls that ended otherwise than succeeded. */
-  failed: number;
+  errors: number;
 }
 
 const WAIT_OPTIONS = ["until", "signal"] as const satisfies (keyof WaitOptions)[];
@@ -36,13 +36,13 @@ export function checkWait(options: WaitOptions, calls: number): void {
 /** Counts events until what was waited for has happened. */
 export async function waitFor(events: AsyncIterable<TagEvent>, options: WaitOptions): Promise<Waited> {
   const { until = "done", signal } = options;
-  const waited: Waited = { ended: 0, succeeded: 0, failed: 0 };
+  const waited: Waited = { ended: 0, succeeded: 0, errors: 0 };
   if (until === 0) return waited;
   for await (const { state } of events) {
     waited.ended++;
     if (state === "succeeded") waited.succeeded++;
-    else waited.failed++;
-    if (waited.ended === until || (until === "first-error" && waited.failed > 0)) return waited;
+    else waited.errors++;
+    if (waited.ended === until || (until === "first-error" && waited.errors > 0)) return waited;
   }
   signal?.throwIfAborted();
   return waited;

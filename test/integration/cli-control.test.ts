@@ -12,7 +12,7 @@ interface Status {
   pending: number;
   running: number;
   succeeded: number;
-  failed: number;
+  errors: number;
   paused: boolean;
   concurrency: number | null;
 }
@@ -79,7 +79,7 @@ async function ended(): Promise<string> {
   await until(
     "its end",
     () => statusOf(tag),
-    ({ succeeded, failed }) => succeeded + failed === 4,
+    ({ succeeded, errors }) => succeeded + errors === 4,
   );
   return tag;
 }
@@ -192,7 +192,7 @@ describe("delete without a terminal", () => {
       code: 0,
       stderr: `${tag}: 3 outcomes deleted from the broker.\n`,
     });
-    expect(await statusOf(tag)).toMatchObject({ succeeded: 2, failed: 2 });
+    expect(await statusOf(tag)).toMatchObject({ succeeded: 2, errors: 2 });
     expect(await json("delete", tag, "kept.db")).toEqual({ code: 0, value: { tag, deleted: true, outcomes: 4 } });
     expect((await humq("results", join(project.path, "kept.db"))).stdout).toMatch(/"value":2/);
   });
@@ -235,7 +235,7 @@ describe.skipIf(NO_TERMINAL !== undefined)("delete on a terminal", () => {
   ])("%s keeps everything", async (_what, keys) => {
     const { screen, code } = await onTerminal(home.env, ["delete", kept], { when: asked, keys }, project.path);
     expect([code, screen]).toEqual([1, expect.stringContaining(`${kept}: not deleted`)]);
-    expect(await statusOf(kept)).toMatchObject({ succeeded: 2, failed: 2 });
+    expect(await statusOf(kept)).toMatchObject({ succeeded: 2, errors: 2 });
   });
   test("--json asks nobody, there too", async () => {
     const nobody = { when: /^never$/, keys: "" };

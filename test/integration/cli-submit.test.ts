@@ -257,13 +257,13 @@ describe("what comes back", () => {
       results: 2,
       errors: 1,
       open: 0,
-      byState: null,
+      byState: { succeeded: 2, failed: 1, killed: 0, lost: 0, refused: 0, cancelled: 0 },
     });
     expect((await home.json(["status", tag])).json).toMatchObject({
       tag,
       calls: 3,
       succeeded: 2,
-      failed: 1,
+      errors: 1,
       pending: 0,
     });
   });

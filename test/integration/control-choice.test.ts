@@ -122,13 +122,22 @@ test("retry of several states, and of some of their calls", async () => {
 test("delete of some calls: their outcomes go, the tag stays, nothing runs again", async () => {
   using tag = await ended();
   const before = await statesOf(tag);
-  const { succeeded, failed } = await tag.status();
+  const { succeeded, errors, byState } = await tag.status();
+  const counted = { succeeded: 0, failed: 0, killed: 0, lost: 0, refused: 0, cancelled: 0 };
+  for (const state of before) counted[state as keyof typeof counted]++;
+  expect(byState).toEqual(counted);
   using elsewhere = await Tag.fromQueue(tag.name);
   await expect(elsewhere.delete({ calls: "0-1" })).rejects.toThrow("2 outcomes on the broker were not pulled");
   expect(await tag.delete({ calls: "0-1" })).toBe(2);
   expect(await tag.delete({ state: "failed" })).toBe(1);
   expect(await tag.log(0)).toEqual([]);
-  expect(await tag.status()).toMatchObject({ succeeded, failed });
+  const { failed, cancelled } = counted;
+  expect(await tag.status()).toMatchObject({
+    succeeded,
+    errors,
+    // The note in the place of an error says that much.
+    byState: { ...counted, failed: 0, cancelled: cancelled + failed },
+  });
   expect(await tag.pull()).toBe(0);
   expect(await statesOf(tag)).toEqual(before);
   // Who starts afresh finds notes, and waits for nothing.

@@ -158,7 +158,7 @@ test("delete leaves nothing of the tag, and everything of others", async () => {
   await until(
     "its end",
     () => tag.status(),
-    (seen) => seen.succeeded + seen.failed === 3,
+    (seen) => seen.succeeded + seen.errors === 3,
   );
   await expect(tag.delete()).rejects.toThrow(
     `${tag.name}: 3 outcomes on the broker were not pulled and would be lost. Pull first, or delete with force.`,

@@ -138,9 +138,9 @@ test("wait: for a number, for the first error, until a signal", async () => {
   });
   for (const x of [1, 2, 7, 600_000]) work(x);
   using tag = await work.submit();
-  expect(await tag.wait({ until: "first-error" })).toMatchObject({ failed: 1 });
-  expect(await tag.wait({ until: 3 })).toEqual({ ended: 3, succeeded: 2, failed: 1 });
-  expect(await tag.wait({ until: 0 })).toEqual({ ended: 0, succeeded: 0, failed: 0 });
+  expect(await tag.wait({ until: "first-error" })).toMatchObject({ errors: 1 });
+  expect(await tag.wait({ until: 3 })).toEqual({ ended: 3, succeeded: 2, errors: 1 });
+  expect(await tag.wait({ until: 0 })).toEqual({ ended: 0, succeeded: 0, errors: 0 });
   const reason = new Error("enough");
   await expect(tag.wait({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
   const later = new AbortController();

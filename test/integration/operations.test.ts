@@ -146,6 +146,6 @@ describe.skipIf(nats === undefined)("docs/operations.md", () => {
       expect(await collect(one.results())).toEqual(numbers);
     }
     expect(await early.pull()).toBe(0);
-    expect(await later.status()).toMatchObject({ succeeded: 30, failed: 0, pending: 0 });
+    expect(await later.status()).toMatchObject({ succeeded: 30, errors: 0, pending: 0 });
   });
 });

@@ -54,7 +54,7 @@ function ended(tag: Tag, calls: number): Promise<unknown> {
   return until(
     `${calls} outcomes`,
     () => tag.status(),
-    ({ succeeded, failed }) => succeeded + failed === calls,
+    ({ succeeded, errors }) => succeeded + errors === calls,
   );
 }
 

@@ -164,7 +164,7 @@ describe("acknowledged by somebody who did not run it", () => {
     await swallow(tag, 2);
     await using _worker = await startWorker();
     expect(await pulled).toBe(0);
-    expect(await waited).toEqual({ ended: 6, succeeded: 6, failed: 0 });
+    expect(await waited).toEqual({ ended: 6, succeeded: 6, errors: 0 });
     expect(await result).toBe(4);
     expect(await stored(tag)).toEqual(upTo(6));
     expect(new Set(ran())).toEqual(new Set(upTo(6)));
@@ -291,7 +291,7 @@ describe("what cannot run any more ends", () => {
       );
       expect(await collect(one.results())).toEqual([0, null, 2, null]);
     }
-    expect(await tag.wait()).toEqual({ ended: 4, succeeded: 2, failed: 2 });
+    expect(await tag.wait()).toEqual({ ended: 4, succeeded: 2, errors: 2 });
   });
 
   test("a result whose call was deleted later is still a result", async () => {
@@ -319,7 +319,7 @@ describe("what cannot run any more ends", () => {
     expect(await tag.pull({ blocking: true })).toBe(0);
     expect(await collect(other.results())).toEqual([0, null, 2]);
     expect((await collect(other.errors())).map(({ index, state }) => [index, state])).toEqual([[1, "refused"]]);
-    expect(await tag.wait()).toMatchObject({ ended: 3, failed: 1 });
+    expect(await tag.wait()).toMatchObject({ ended: 3, errors: 1 });
   });
 });
 

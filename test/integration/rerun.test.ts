@@ -184,7 +184,7 @@ test("tasks: how each call ended", async () => {
   expect(tasks[0]).toMatchObject({ datacenter: "local", durationMs: expect.any(Number) });
   const failed = (await humq("tasks", tag.name, "1-2", "--state", "failed")).stdout.trimEnd().split("\n");
   expect(failed).toHaveLength(2);
-  expect(failed[0]).toMatch(/^CALL +STATE +TOOK +WORKER +ERROR$/);
+  expect(failed[0]).toMatch(/^CALL +STATE +TOOK +MEMORY +ATTEMPTS +LOSSES +WORKER +ERROR$/);
   expect(failed[1]).toMatch(/^1 +failed +\S+ .* RangeError: -1 is below zero$/);
   expect(await humq("tasks", tag.name, "4")).toMatchObject({
     code: 2,

@@ -135,7 +135,7 @@ describe("a program killed in mid-submit", () => {
       pending: stored,
       running: 0,
       succeeded: 0,
-      failed: 0,
+      errors: 0,
     });
     const text = `half-submitted: ${stored.toLocaleString("en")} calls stored`;
     const listed = await humq("tags");

@@ -41,7 +41,7 @@ test("no worker: all calls wait, and explain says what is missing", async () => 
   for (const ms of [1, -1, 2]) short(ms);
   using tag = await short.submit();
   const status = await tag.status();
-  expect(status).toMatchObject({ calls: 3, pending: 3, running: 0, succeeded: 0, failed: 0, paused: false });
+  expect(status).toMatchObject({ calls: 3, pending: 3, running: 0, succeeded: 0, errors: 0, paused: false });
   expect(status.ended).toEqual({ local: 0 });
   expect(status.expiresMs - status.createdMs).toBe(30 * 24 * 60 * 60 * 1000);
   expect(await client.workers()).toEqual([]);
@@ -61,8 +61,11 @@ test("no worker: all calls wait, and explain says what is missing", async () => 
   );
 
   await using worker = await WorkerProcess.start(instance.env, ["--slots", "2"]);
-  expect(await tag.wait()).toEqual({ ended: 3, succeeded: 2, failed: 1 });
-  expect(await tag.status()).toMatchObject({ succeeded: 2, failed: 1, ended: { local: 3 } });
+  expect(await tag.wait()).toEqual({ ended: 3, succeeded: 2, errors: 1 });
+  const byState = { succeeded: 2, failed: 1, killed: 0, lost: 0, refused: 0, cancelled: 0 };
+  expect(await tag.status()).toMatchObject({ succeeded: 2, errors: 1, byState, ended: { local: 3 } });
+  expect(await tag.status({ byState: false })).toMatchObject({ succeeded: 2, errors: 1, byState: null });
+  expect(await humq("status", tag.name)).toMatch(/^errors +1 \(1 failed\)$/m);
   const seen = await until(
     "an idle queue",
     () => tag.status(),
@@ -165,7 +168,7 @@ test("the rate and the time left come from two looks", async () => {
   expect(status.leftMs).toBeGreaterThan(0);
   const all = await json<TagStatus[]>("status");
   expect(all.map((one) => one.tag)).toContain(tag.name);
-  expect(await humq("status")).toMatch(/^TAG +CREATED +STATE +CALLS +PENDING +RUNNING +SUCCEEDED +FAILED\n/);
+  expect(await humq("status")).toMatch(/^TAG +CREATED +STATE +CALLS +PENDING +RUNNING +SUCCEEDED +ERRORS\n/);
   expect(await humq("status", tag.name)).toMatch(/^state +(running|done)$/m);
 });
 

@@ -174,7 +174,7 @@ describe("what runs side by side", () => {
     using small = await work.submit({ cpus: 2 });
     expect(await small.pull({ blocking: true, quiet: true })).toBe(0);
     expect(await big.pull()).toBe(1);
-    expect(await big.status()).toMatchObject({ calls: 1, pending: 1, running: 0, succeeded: 0, failed: 0 });
+    expect(await big.status()).toMatchObject({ calls: 1, pending: 1, running: 0, succeeded: 0, errors: 0 });
   });
 });
 

@@ -100,11 +100,11 @@ test("of a call that two datacenters have stored an outcome of one counts", asyn
       ),
     (outcomes) => outcomes === 2,
   );
-  const status = { calls: 2, failed: 0 };
+  const status = { calls: 2, errors: 0 };
   expect(await tag.status()).toMatchObject({ ...status, running: 1, succeeded: 1, ended: { local: 0, far: 1 } });
   expect((await tag.explain()).reasons.map(({ code }) => code)).toEqual(["running"]);
   answer("1");
-  expect(await tag.wait()).toEqual({ ended: 2, succeeded: 2, failed: 0 });
+  expect(await tag.wait()).toEqual({ ended: 2, succeeded: 2, errors: 0 });
   expect(await tag.status()).toMatchObject({ ...status, succeeded: 2 });
   expect(await tag.pull({ blocking: true })).toBe(0);
   expect(await collect(tag.results())).toEqual([0, 1]);
