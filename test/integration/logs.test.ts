@@ -28,7 +28,8 @@ async function humq(...args: string[]): Promise<string> {
 const printing = async (x: number): Promise<number> => {
   console.log(`begun ${x}\nnext\u001b[2J`);
   console.error(`warning ${x}`);
-  await new Promise((resolve) => setTimeout(resolve, 5));
+  // Two pipes have no order between them: so late, the line has been read.
+  await new Promise((resolve) => setTimeout(resolve, 300));
   process.stdout.write(`no end ${x}`);
   return x;
 };
