@@ -4,7 +4,7 @@ import { EXIT, failureOf } from "./failure.ts";
 import { jsonText } from "./json.ts";
 import { flushOutput, hasWrittenData, message, writeData } from "./output.ts";
 import { printable } from "./terminal.ts";
-import { hideLoaderNote } from "./warnings.ts";
+import { hideExperimentNotes } from "./warnings.ts";
 
 /** Before `--` only: what follows belongs to nobody but the command. */
 function wantsJson(argv: readonly string[]): boolean {
@@ -31,7 +31,7 @@ export async function main(argv: string[]): Promise<never> {
     await flushOutput();
     process.exit(exitCode);
   };
-  hideLoaderNote();
+  hideExperimentNotes();
   process.on("uncaughtException", (error) => void end(error));
   try {
     await run(argv, import.meta.url);
