@@ -1,15 +1,16 @@
 /** Processes that a process has started, wherever they are: also those that left its group (`setsid`). For use without bubblewrap. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
+import { readProcesses } from "../limits/processes.ts";
 
 /** Names in a process' environment whose it is; children inherit it. */
 export const MARK_VARIABLE = "HUMQ_PROCESS";
 
-function read(path: string): string {
+function carries(pid: number, mark: string): boolean {
   try {
-    return readFileSync(path, "latin1");
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`${MARK_VARIABLE}=${mark}`);
   } catch {
     // It has ended, or is another account's.
-    return "";
+    return false;
   }
 }
 
@@ -18,19 +19,11 @@ function read(path: string): string {
  * ended and an environment of its own) is not found.
  */
 function straysOf(mark: string): Set<number> {
-  const parents = new Map<number, number>();
-  const found = new Set<number>();
-  for (const name of readdirSync("/proc")) {
-    const one = Number(name);
-    if (!Number.isInteger(one)) continue;
-    // The program's name, in parentheses, may hold anything (proc(5)).
-    const [, parent] = read(`/proc/${one}/stat`).split(") ").at(-1)!.split(" ");
-    parents.set(one, Number(parent));
-    if (read(`/proc/${one}/environ`).split("\0").includes(`${MARK_VARIABLE}=${mark}`)) found.add(one);
-  }
+  const processes = readProcesses();
+  const found = new Set(processes.filter(({ pid }) => carries(pid, mark)).map(({ pid }) => pid));
   for (let before = 0; before < found.size; ) {
     before = found.size;
-    for (const [child, parent] of parents) if (found.has(parent)) found.add(child);
+    for (const { pid, parent } of processes) if (found.has(parent)) found.add(pid);
   }
   // Whoever asks may be one of them.
   found.delete(process.pid);

@@ -1,5 +1,6 @@
 /** What the broker says: reachable, its clock, the grant, who would run calls. */
 import { jetstreamManager } from "@nats-io/jetstream";
+import { serverTimeMs } from "../../broker/clock.ts";
 import { HUB_STREAMS, IMPORTED_API, shortUser, streamOf, subjectOf } from "../../broker/names.ts";
 import { StreamReader } from "../../broker/read.ts";
 import { formatDuration } from "../../duration.ts";
@@ -56,14 +57,14 @@ function checkGrant({ grant }: Session): Check {
   return warn("grant", `${until}: ${formatDuration(Math.max(0, leftMs))} from now`, "Ask the owner to grant it again.");
 }
 
-/** JetStream's answers about a stream carry the server's time. */
 async function checkClock({ nc, identity }: Session): Promise<Check> {
   const manager = await jetstreamManager(nc, { checkAPI: false });
   const sent = Date.now();
-  const { ts } = await manager.streams.info(streamOf.tags(shortUser(identity.user)));
+  const serverMs = await serverTimeMs(manager, streamOf.tags(shortUser(identity.user)));
   const received = Date.now();
-  const offMs = Date.parse(ts ?? "") - (sent + received) / 2;
-  if (Number.isNaN(offMs)) return warn("clock", "the server does not tell its time", "Use nats-server 2.15 or newer.");
+  if (serverMs === undefined)
+    return warn("clock", "the server does not tell its time", "Use nats-server 2.15 or newer.");
+  const offMs = serverMs - (sent + received) / 2;
   const off = formatDuration(Math.abs(offMs));
   if (Math.abs(offMs) < CLOCK_TOLERANCE_MS / 2) return ok("clock", `within ${off} of the server's`);
   const message = `the server's clock is ${off} ${offMs > 0 ? "ahead of" : "behind"} this machine's`;
