@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
-    // A step of its own: npm run test:faults.
-    exclude: ["test/faults/**"],
+    // Steps of their own: npm run test:faults, npm run test:attacks.
+    exclude: ["test/faults/**", "test/attacks/**"],
     globalSetup: ["test/support/global-setup.ts"],
     // Tests set HUMQ_HOME and start servers: a process of its own for each file. They wait more than they compute.
     pool: "forks",
