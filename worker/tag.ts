@@ -85,7 +85,7 @@ export async function readTag(
   const options = openOptions(tagKey, owner, manifest.options);
   const { signingKey, name } = grant;
   const [control, queue] = await Promise.all([
-    TagControl.open(reader, u, { ...owner, signingKey, name }),
+    TagControl.open(reader, u, { ...owner, signingKey, name, tagKey }),
     readQueue(session.nc, u, tag),
   ]);
   if (control.state.deleted) return undefined;

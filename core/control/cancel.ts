@@ -8,8 +8,7 @@ import { expectLast, isTaken, publish } from "../broker/publish.ts";
 import { BrokerError, InstanceError, UsageError } from "../errors.ts";
 import { checkKnown, shown } from "../options.ts";
 import type { TagAccess } from "../tag/access.ts";
-import { type CancelEntry, type CancelRecord, cancelRecord, type GenerationRange } from "../trust/control.ts";
-import { signRecord } from "../trust/signed.ts";
+import { type CancelEntry, type CancelRecord, type GenerationRange, signCancel } from "../trust/control.ts";
 import { type CallList, type CallRange, indicesOf, parseCalls, rangeAt, rangesOf } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
 import { listOutcomes } from "./outcomes.ts";
@@ -69,7 +68,7 @@ export async function recordCancel(
       throw new InstanceError(`${tag} is being deleted, or its delete was cut off. To finish that: humq delete ${tag}`);
     }
     const record = merged(access, control, calls, reason);
-    const data = signRecord(cancelRecord, record, session.identity.signer);
+    const data = signCancel(record, access.tagKey, session.identity.signer);
     try {
       await publish(session.nc, { subject, data, ...recordExpiry(manifest) }, expectLast(subject, control.cancelSeq));
       return readOwnControl(access);

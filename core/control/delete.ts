@@ -9,8 +9,7 @@ import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
 import { openTag } from "../tag/access.ts";
 import { openLiveTag } from "../tag/expiry.ts";
-import { cancelRecord } from "../trust/control.ts";
-import { signRecord } from "../trust/signed.ts";
+import { signDeletion } from "../trust/control.ts";
 import { type CallList, parseCalls } from "./calls.ts";
 import { deleteSome, isHeld, NotPulledError } from "./delete-some.ts";
 import { listOutcomes } from "./outcomes.ts";
@@ -45,8 +44,7 @@ async function takeFromWorkers(session: Session, tag: string): Promise<void> {
   const { nc, identity, link } = session;
   const u = shortUser(identity.user);
   const manager = await purgeManager(nc);
-  const record = { rootKey: link.rootKey, user: identity.user, tag, deleted: 1, entries: [] };
-  const data = signRecord(cancelRecord, record, identity.signer);
+  const data = signDeletion({ rootKey: link.rootKey, user: identity.user, tag }, identity.signer);
   const stream = streamOf.calls(u);
   try {
     // First, so that no worker gets a call after it has let go of the others.

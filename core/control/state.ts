@@ -5,8 +5,8 @@ import { RefusedError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import {
   type CancelRecord,
-  cancelRecord,
   type GenerationRange,
+  openCancel,
   type RetryRecord,
   retryRecord,
 } from "../trust/control.ts";
@@ -22,6 +22,7 @@ export interface ControlOwner {
   signingKey: Uint8Array;
   /** The submitter's name, for messages. */
   name: string;
+  tagKey: Uint8Array;
 }
 
 export class ControlState {
@@ -91,7 +92,7 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
   const stored = await reader.next(stream, subjectOf.cancel(u, owner.tag));
   let cancel: CancelRecord | undefined;
   if (stored !== null) {
-    cancel = openSigned(cancelRecord, stored.data, owner.signingKey, owner.name);
+    cancel = openCancel(stored.data, owner.tagKey, owner.signingKey, owner.name);
     check(cancel, owner);
   }
   const retries: RetryRecord[] = [];
@@ -112,7 +113,8 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
 
 /** The records of the tag of one's own, as they are now. */
 export function readOwnControl(access: TagAccess): Promise<ControlState> {
-  const { reader, u, manifest, session } = access;
+  const { reader, u, manifest, session, tagKey } = access;
   const { rootKey, user, tag } = manifest;
-  return readControl(reader, u, { rootKey, user, tag, signingKey: session.identity.signer.publicKey, name: "you" });
+  const { publicKey: signingKey } = session.identity.signer;
+  return readControl(reader, u, { rootKey, user, tag, signingKey, name: "you", tagKey });
 }

@@ -15,6 +15,7 @@ import { bytes, fixed, recordType, text, u32, u64 } from "./record.ts";
 /** What a sealed text is; each kind has a key of its own. */
 export const SealKind = {
   options: "options",
+  cancelReason: "cancel-reason",
   call: "call",
   callPart: "call-part",
   result: "result",

@@ -7,8 +7,7 @@ import { readOwnControl } from "../../core/control/state.ts";
 import { Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { openTag } from "../../core/tag/access.ts";
-import { cancelRecord } from "../../core/trust/control.ts";
-import { signRecord } from "../../core/trust/signed.ts";
+import { signDeletion } from "../../core/trust/control.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
 import { until } from "../support/until.ts";
@@ -200,8 +199,8 @@ test("a cancel does not take back that a tag is being deleted", async () => {
   const isBeingDeleted = () =>
     withSession("local", async (session) => (await readOwnControl(await openTag(session, tag.name))).deleted);
   await withSession("local", async ({ nc, identity, link }) => {
-    const record = { rootKey: link.rootKey, user: identity.user, tag: tag.name, deleted: 1, entries: [] };
-    const data = signRecord(cancelRecord, record, identity.signer);
+    const owner = { rootKey: link.rootKey, user: identity.user, tag: tag.name };
+    const data = signDeletion(owner, identity.signer);
     await publish(nc, { subject: subjectOf.cancel(shortUser(identity.user), tag.name), data });
   });
   await expect(tag.cancel()).rejects.toThrow(`${tag.name} is being deleted, or its delete was cut off`);

@@ -320,11 +320,9 @@ describe("which tag is resumed", () => {
 
   test("a deletion that was cut off is not taken back", async () => {
     const tag = await half("deleted");
-    const { cancelRecord } = await import("../../core/trust/control.ts");
-    const { signRecord } = await import("../../core/trust/signed.ts");
+    const { signDeletion } = await import("../../core/trust/control.ts");
     const { identity, link } = session;
-    const record = { rootKey: link.rootKey, user: identity.user, tag, deleted: 1, entries: [] };
-    const data = signRecord(cancelRecord, record, identity.signer);
+    const data = signDeletion({ rootKey: link.rootKey, user: identity.user, tag }, identity.signer);
     await publish(session.nc, { subject: subjectOf.cancel(u, tag), data });
     await expect(resume(tag)).rejects.toThrow(`${tag} was being deleted, so it cannot be resumed`);
     expect(await humq("delete", tag, "--force")).toMatchObject({
