@@ -8,13 +8,14 @@ import * as jwt from "@nats-io/jwt";
 import type { Role } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
+import { GUEST_ACCOUNT, guestRole } from "./guest.ts";
 import { HUB_STREAMS, IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "./names.ts";
 
 /** Labels from which account keys are derived. */
 export const accountLabel = {
   system: "system",
   hub: "hub",
-  guest: "guest",
+  guest: GUEST_ACCOUNT,
   user: (user: string) => `user/${user}`,
   datacenter: (name: string) => `datacenter/${name}`,
 } as const;
@@ -141,10 +142,17 @@ export function hubAccountJwt(root: Root): Promise<string> {
   } as Partial<jwt.Account>);
 }
 
-/** A guest may read one grant, by the nkey it belongs to; it cannot list. */
+/** Guests may be many, but not so many that others find no room. */
+const MOST_GUESTS = 1000;
+
+/** A guest may read one grant, its own; see guest.ts. Nobody is let in with a login that is not bound to a key. */
 export function guestAccountJwt(root: Root): Promise<string> {
   const offer = api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant("*")}`);
-  return encode(root, "guest", accountLabel.guest, { imports: imports([offer], root.account(accountLabel.hub)) });
+  return encode(root, "guest", accountLabel.guest, {
+    imports: imports([offer], root.account(accountLabel.hub)),
+    signing_keys: [guestRole(root)],
+    limits: { conn: MOST_GUESTS, disallow_bearer: true },
+  });
 }
 
 /** A person's account. An admin also sees all grants; only the root key's owner changes them. */
@@ -204,12 +212,6 @@ function workerPermissions(datacenter: string): Partial<jwt.User> {
   };
 }
 
-const guestPermissions: Partial<jwt.User> = {
-  bearer_token: true,
-  pub: { allow: [`${IMPORTED_API}.DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant("*")}`] },
-  sub: { allow: ["_INBOX.>"] },
-};
-
 function publicKeyOnly(user: string): jwt.Key {
   return user as unknown as jwt.Key;
 }
@@ -223,9 +225,4 @@ export function loginJwt(
   const exp = Math.ceil(login.expiresMs / 1000);
   const options = exp === 0 ? {} : { exp };
   return jwt.encodeUser(login.name, publicKeyOnly(login.user), root.account(login.label), permissions, options);
-}
-
-/** The guest credential of join links: a bearer JWT, good for nothing but fetching a grant. */
-export function guestJwt(root: Root, guest: string): Promise<string> {
-  return jwt.encodeUser("guest", publicKeyOnly(guest), root.account(accountLabel.guest), guestPermissions, {});
 }

@@ -25,6 +25,8 @@ export interface Login {
   name: string;
   /** When the JWT expires, in milliseconds since 1970. Default, and 0: never. */
   expiresMs?: number;
+  /** Where answers come, for a login that may not listen to `_INBOX.>`. */
+  inboxPrefix?: string;
 }
 
 /** How long the broker has been refusing a login that it took before. */
@@ -103,6 +105,7 @@ export async function connectBroker(
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_WAIT_MS,
       ignoreAuthErrorAbort: true,
+      ...(login.inboxPrefix === undefined ? {} : { inboxPrefix: login.inboxPrefix }),
     });
   } catch (cause) {
     throw explain(servers, cause);

@@ -1,7 +1,8 @@
 /**
  * Join links: server addresses, the root's public key and the guest credential.
- * `humq://HOST:PORT/NAME?root=O...&guest=eyJ...`; further servers as `server=HOST:PORT`, TLS as `tls=1`.
+ * `humq://HOST:PORT/NAME?root=O...&guest=A....SA...`; further servers as `server=HOST:PORT`, TLS as `tls=1`.
  */
+import { isGuestCredential } from "../broker/guest.ts";
 import { isName } from "../broker/names.ts";
 import { UsageError } from "../errors.ts";
 import { operatorNkey, rawNkey } from "../trust/nkeys.ts";
@@ -13,8 +14,8 @@ export interface JoinLink {
   servers: string[];
   /** The root's raw public key, 32 bytes. */
   rootKey: Uint8Array;
-  /** The guest credential, a bearer JWT. */
-  guestJwt: string;
+  /** The guest credential, see core/broker/guest.ts. */
+  guest: string;
 }
 
 function host(server: string): string {
@@ -23,7 +24,7 @@ function host(server: string): string {
 
 export function formatLink(link: JoinLink): string {
   const [first, ...others] = link.servers;
-  const query = new URLSearchParams({ root: operatorNkey(link.rootKey), guest: link.guestJwt });
+  const query = new URLSearchParams({ root: operatorNkey(link.rootKey), guest: link.guest });
   if (first?.startsWith("tls://") === true) query.set("tls", "1");
   for (const server of others) query.append("server", host(server));
   return `humq://${host(first ?? "")}/${link.name}?${query}`;
@@ -42,13 +43,13 @@ export function parseLink(text: string): JoinLink {
   if (!isName(name))
     throw refuse("the instance's name is missing or has other characters than letters, digits, - and _");
   const root = url.searchParams.get("root");
-  const guestJwt = url.searchParams.get("guest");
-  if (root === null || guestJwt === null) throw refuse("root or guest is missing, so it was not copied whole");
-  if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(guestJwt)) throw refuse("the guest credential is not whole");
+  const guest = url.searchParams.get("guest");
+  if (root === null || guest === null) throw refuse("root or guest is missing, so it was not copied whole");
+  if (!isGuestCredential(guest)) throw refuse("the guest credential is not whole");
   const scheme = url.searchParams.get("tls") === "1" ? "tls" : "nats";
   const servers = [url.host, ...url.searchParams.getAll("server")].map((address) => `${scheme}://${address}`);
   try {
-    return { name, servers, rootKey: Uint8Array.from(rawNkey("operator", root)), guestJwt };
+    return { name, servers, rootKey: Uint8Array.from(rawNkey("operator", root)), guest };
   } catch {
     throw refuse("the root key is not whole");
   }

@@ -1,6 +1,7 @@
 /** Logging in to an instance with an identity's grant, which is fetched by itself. */
 import type { NatsConnection, Status } from "@nats-io/transport-node";
 import { connectBroker } from "../broker/connect.ts";
+import { guestLogin } from "../broker/guest.ts";
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError } from "../errors.ts";
@@ -32,7 +33,7 @@ function openOwnGrant(signed: Uint8Array, link: JoinLink, identity: Identity): G
 /** Fetches the grant as a guest; undefined where the owner has not granted yet. */
 export async function fetchGrant(instance: Instance, identity: Identity): Promise<Grant | undefined> {
   const link = instance.link;
-  const nc = await connectBroker(link.servers, { jwt: link.guestJwt, name: "humq guest" });
+  const nc = await connectBroker(link.servers, await guestLogin(link.guest, identity));
   try {
     const reader = await StreamReader.open(nc, IMPORTED_API);
     const stored = await reader.last(HUB_STREAMS.grants, subjectOf.grant(identity.user));

@@ -2,15 +2,8 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { userInfo } from "node:os";
-import { createUser } from "@nats-io/nkeys";
-import {
-  accountLabel,
-  guestAccountJwt,
-  guestJwt,
-  hubAccountJwt,
-  operatorJwt,
-  systemAccountJwt,
-} from "../broker/accounts.ts";
+import { accountLabel, guestAccountJwt, hubAccountJwt, operatorJwt, systemAccountJwt } from "../broker/accounts.ts";
+import { guestCredential } from "../broker/guest.ts";
 import { isName } from "../broker/names.ts";
 import { createHubStreams } from "../broker/streams.ts";
 import { InstanceError } from "../errors.ts";
@@ -58,7 +51,7 @@ export async function createInstance(name: string, servers: string[]): Promise<I
       name,
       servers,
       rootKey: root.publicKey,
-      guestJwt: await guestJwt(root, createUser().getPublicKey()),
+      guest: guestCredential(root),
     });
     renameSync(building.folder, instance.folder);
   } catch (error) {
@@ -75,8 +68,16 @@ function ownerName(): string {
   return isName(username) ? username : "owner";
 }
 
-async function updateHub(admin: Admin, name: string): Promise<void> {
-  await admin.refuseNewer(name);
+/** The link that is here may be one of an older humq. */
+function updateLink(admin: Admin, instance: Instance): void {
+  const { link } = instance;
+  const guest = guestCredential(admin.root);
+  if (link.guest !== guest) instance.saveLink({ ...link, guest });
+}
+
+async function updateHub(admin: Admin, instance: Instance): Promise<void> {
+  await admin.refuseNewer(instance.name);
+  updateLink(admin, instance);
   await admin.pushAccount(await hubAccountJwt(admin.root));
   await admin.pushAccount(await guestAccountJwt(admin.root));
   const hub = await admin.hub;
@@ -91,7 +92,7 @@ async function updateHub(admin: Admin, name: string): Promise<void> {
 export async function updateBroker(instance: Instance): Promise<void> {
   const admin = Admin.open(instance);
   try {
-    await updateHub(admin, instance.name);
+    await updateHub(admin, instance);
   } finally {
     await admin.close();
   }
@@ -105,7 +106,7 @@ export async function updateBroker(instance: Instance): Promise<void> {
 export async function prepareBroker(instance: Instance, datacenter: string): Promise<void> {
   const admin = Admin.open(instance);
   try {
-    await updateHub(admin, instance.name);
+    await updateHub(admin, instance);
     const granted = new Set((await admin.grants()).map((grant) => grant.user));
     const local = instance.ensureIdentity(datacenter);
     if (!granted.has(local.user)) {

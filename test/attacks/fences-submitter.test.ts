@@ -5,6 +5,7 @@ import { connect, jwtAuthenticator, type NatsConnection } from "@nats-io/transpo
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { connectBroker } from "../../core/broker/connect.ts";
+import { guestLogin } from "../../core/broker/guest.ts";
 import { IMPORTED_API, isAckOf, JETSTREAM_API, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { createQueue } from "../../core/broker/queue.ts";
@@ -223,8 +224,8 @@ describe("nobody logs in", () => {
   });
 
   test("with the guest's JWT as somebody else, or with none", async () => {
-    const { guestJwt } = lab.instance.link;
-    const nc = await connectBroker([lab.url], { jwt: guestJwt, key: mallory.session.identity.login, name: "thief" });
+    const { identity } = mallory.session;
+    const nc = await connectBroker([lab.url], await guestLogin(lab.instance.link.guest, identity));
     await expect(nc.request(`${JETSTREAM_API}.INFO`)).rejects.toThrow();
     await nc.close();
     await expect(connect({ servers: lab.url, reconnect: false })).rejects.toThrow(/authorization/i);

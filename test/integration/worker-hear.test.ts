@@ -1,6 +1,8 @@
 /** A worker whose login lacks a right that it would use goes on without, and says so. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { connectBroker } from "../../core/broker/connect.ts";
+import { guestLogin } from "../../core/broker/guest.ts";
+import { identityFromSeed, newSeed } from "../../core/trust/identity.ts";
 import { hear } from "../../worker/hear.ts";
 import { Lab } from "../support/lab.ts";
 import { until } from "../support/until.ts";
@@ -12,12 +14,13 @@ beforeAll(async () => {
 afterAll(() => lab?.[Symbol.asyncDispose]());
 
 test("what the broker does not let it hear", async () => {
-  const { servers, guestJwt } = lab.instance.link;
-  const nc = await connectBroker(servers, { jwt: guestJwt, name: "guest" });
+  const { servers, guest } = lab.instance.link;
+  const login = await guestLogin(guest, identityFromSeed(newSeed()));
+  const nc = await connectBroker(servers, login);
   const [warnings, heard]: [string[], string[]] = [[], []];
   const log = { info: () => undefined, warn: (message: string) => void warnings.push(message) };
   hear(nc, "$KV.*.close.*", log, ({ subject }) => void heard.push(subject));
-  hear(nc, "_INBOX.mine", log, ({ subject }) => void heard.push(subject));
+  hear(nc, `${login.inboxPrefix}.mine`, log, ({ subject }) => void heard.push(subject));
   await until(
     "a warning",
     () => warnings.length,

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { guestCredential } from "../../core/broker/guest.ts";
 import { DecodeError, RefusedError, UsageError } from "../../core/errors.ts";
 import { formatLink, type JoinLink, parseLink } from "../../core/instance/link.ts";
 import {
@@ -231,12 +232,12 @@ describe("a join link", () => {
     name: "lab",
     servers: ["nats://127.0.0.1:4222"],
     rootKey: root.publicKey,
-    guestJwt: "eyJ0eXAiOiJKV1QifQ.eyJqdGkiOiJYIn0.c2ln-_",
+    guest: guestCredential(root),
   };
   const operator = root.operator.getPublicKey();
 
   test("is one line that says everything", () => {
-    expect(formatLink(link)).toBe(`humq://127.0.0.1:4222/lab?root=${operator}&guest=${link.guestJwt}`);
+    expect(formatLink(link)).toBe(`humq://127.0.0.1:4222/lab?root=${operator}&guest=${link.guest}`);
     expect(parseLink(formatLink(link))).toEqual(link);
     expect(parseLink(`\n ${formatLink(link)}  `)).toEqual(link);
   });
@@ -275,6 +276,7 @@ describe("a join link", () => {
     [whole.replace(/root=[^&]*&/, ""), "root or guest is missing, so it was not copied whole"],
     [whole.replace(/&guest.*/, ""), "root or guest is missing, so it was not copied whole"],
     [whole.slice(0, whole.lastIndexOf(".")), "the guest credential is not whole"],
+    [whole.replace(".SA", ".S"), "the guest credential is not whole"],
     [whole.replace(operator, operator.slice(0, -1)), "the root key is not whole"],
     [whole.replace(operator, `${operator}A`), "the root key is not whole"],
     [whole.replace(operator, alice.user), "the root key is not whole"],

@@ -4,9 +4,10 @@ import { accountLabel } from "../../core/broker/accounts.ts";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { expectNone, publish } from "../../core/broker/publish.ts";
-import { furnish, harmful, Loot, MARK, settle, targetsIn, VICTIM_TAG } from "../support/attack.ts";
+import { furnish, harmful, MARK, settle, targetsIn, VICTIM_TAG } from "../support/attack.ts";
+import { type Bystanders, harmless } from "../support/bystanders.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { Eavesdropper, everythingIn } from "../support/witness.ts";
+import { everythingIn } from "../support/witness.ts";
 
 let lab: Lab;
 /** Served by the datacenter `local` only. */
@@ -14,11 +15,8 @@ let victim: Person;
 /** Served by `gpu` as well. */
 let client: Person;
 let gpu: Person;
-let guest: NatsConnection;
 let hub: NatsConnection;
-let inVictims: NatsConnection;
-let inClients: NatsConnection;
-let inLocal: NatsConnection;
+let bystanders: Bystanders;
 
 beforeAll(async () => {
   lab = await Lab.start();
@@ -27,111 +25,32 @@ beforeAll(async () => {
   client = await lab.join("client");
   await furnish(victim);
   await furnish(client);
-  guest = await connectBroker([lab.url], { jwt: lab.instance.link.guestJwt, name: "guest" });
   hub = await lab.inAccount(accountLabel.hub);
   await publish(hub, { subject: subjectOf.worker("local", "w1"), data: Buffer.from("heartbeat") });
-  inVictims = await lab.inAccount(accountLabel.user(victim.grant.user));
-  inClients = await lab.inAccount(accountLabel.user(client.grant.user));
-  inLocal = await lab.inAccount(accountLabel.datacenter("local"));
+  bystanders = {
+    holding: { victim: victim.nc, client: client.nc, hub },
+    hearing: {
+      victim: await lab.inAccount(accountLabel.user(victim.grant.user)),
+      client: await lab.inAccount(accountLabel.user(client.grant.user)),
+      local: await lab.inAccount(accountLabel.datacenter("local")),
+      hub,
+    },
+    allowed: (heard, account) => account !== "local" && asked(heard),
+  };
 }, 300_000);
-afterAll(async () => {
-  await guest.close();
-  await lab[Symbol.asyncDispose]();
-});
+afterAll(() => lab[Symbol.asyncDispose]());
 
 /** Requests that an account may make arrive where they are answered; so do the answers, and the server's note of it. */
 const asked = (heard: string) => /^(\$JS\.API\.(DIRECT\.GET|CONSUMER\.INFO)\.|_R_\.|\$JS\.EVENT\.)/.test(heard);
 
-/** Runs an attack and sees to it that nobody's data changed, and nobody heard more than requests that are allowed. */
-async function harmless(attacker: NatsConnection, attack: (loot: Loot) => Promise<void> | void): Promise<Loot> {
-  const holders = { victim: victim.nc, client: client.nc, hub };
-  const state = async () =>
-    Object.fromEntries(
-      await Promise.all(Object.entries(holders).map(async ([name, nc]) => [name, await everythingIn(nc)] as const)),
-    );
-  const before = await state();
-  const eavesdroppers = { victim: inVictims, client: inClients, hub, local: inLocal };
-  const listening = Object.entries(eavesdroppers).map(([name, nc]) => [name, new Eavesdropper(nc)] as const);
-  for (const [, each] of listening) await each.ready();
-  const loot = new Loot(attacker);
-  await attack(loot);
-  await settle(attacker);
-  for (const [name, each] of listening) {
-    expect(
-      (await each.end()).filter((heard) => name === "local" || !asked(heard)),
-      name,
-    ).toEqual([]);
-  }
-  expect(await state()).toEqual(before);
-  return loot;
-}
-
 const targets = () =>
   [victim, client].flatMap(({ u, grant }) => targetsIn(u, grant.user)).concat(subjectOf.grant(gpu.grant.user));
-
-describe("a guest, which is anybody with a join link, has no effect by", () => {
-  const fetchOwn = () => `${IMPORTED_API}.DIRECT.GET.KV_humq_grants.${subjectOf.grant(client.grant.user)}`;
-
-  test("publishing to other subjects than the one it may", async () => {
-    const loot = await harmless(guest, (taking) => {
-      for (const target of targets()) taking.send(target, harmful(target));
-    });
-    expect(loot.bytes).toEqual([]);
-  });
-
-  test("letting the answer to its one request go elsewhere", async () => {
-    const loot = await harmless(guest, (taking) => {
-      for (const target of targets()) taking.send(fetchOwn(), "", target);
-    });
-    expect(loot.stolen).toEqual([]);
-  });
-
-  test("asking for more than one grant in that request", async () => {
-    const loot = await harmless(guest, (taking) => {
-      for (const question of [
-        { seq: 1 },
-        { last_by_subj: "$KV.humq_grants.directory" },
-        { next_by_subj: "$KV.humq_grants.>", seq: 1 },
-        { multi_last: ["$KV.humq_grants.>"], batch: 1000 },
-        { seq: 1, next_by_subj: ">", batch: 1000 },
-      ]) {
-        taking.send(fetchOwn(), JSON.stringify(question));
-      }
-    });
-    expect(loot.bytes.length).toBeLessThanOrEqual(5);
-    for (const answer of loot.bytes) expect(answer).toMatch(/ NATS\/1\.0 4\d\d /);
-  });
-
-  test("asking for grants with wildcards: it never gets more than the newest one", async () => {
-    const newest = subjectOf.grant(client.grant.user);
-    const loot = await harmless(guest, (taking) => {
-      for (const user of ["*", ">", "U*"]) {
-        taking.send(`${IMPORTED_API}.DIRECT.GET.KV_humq_grants.${subjectOf.grant(user)}`, "");
-      }
-    });
-    for (const answer of loot.bytes.filter((each) => each.includes("humq/grant/1"))) expect(answer).toContain(newest);
-  });
-
-  test("listening", async () => {
-    const everything = ["$KV.>", "$JS.>", "$SYS.>", "$O.>", "humq.>", "HUMQ.>", "_R_.>", ">", "*", "*.>"];
-    const loot = new Loot(guest, everything);
-    await publish(client.nc, { subject: subjectOf.log(client.u, VICTIM_TAG, 3), data: Buffer.from(MARK) });
-    await publish(hub, { subject: subjectOf.worker("local", "w1"), data: Buffer.from("heartbeat") });
-    await settle(client.nc, hub, guest);
-    expect(loot.bytes).toEqual([]);
-  });
-
-  test("and fetches a grant by the key it belongs to", async () => {
-    const { data } = await guest.request(fetchOwn());
-    expect(Buffer.from(data).includes("humq/grant/1")).toBe(true);
-  });
-});
 
 describe("a datacenter has no effect beyond its own slots by", () => {
   const direct = (u: string) => `${IMPORTED_API}.DIRECT.GET.${streamOf.tags(u)}`;
 
   test("publishing to other subjects", async () => {
-    const loot = await harmless(gpu.nc, (taking) => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
       for (const target of targets()) {
         // Reading what it serves, taking calls from the queues and adding to logs is what a datacenter is for.
         const allowed = /^HUMQ\.API\.(DIRECT\.GET|CONSUMER\.MSG\.NEXT)|^humq\.log/.test(target);
@@ -147,7 +66,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   }, 120_000);
 
   test("reading people it does not serve", async () => {
-    const loot = await harmless(gpu.nc, (taking) => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
       for (const api of [IMPORTED_API, JETSTREAM_API]) {
         for (const stream of Object.values(streamOf).map((name) => name(victim.u))) {
           taking.send(`${api}.DIRECT.GET.${stream}`, JSON.stringify({ seq: 1 }));
@@ -165,7 +84,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   });
 
   test("reading results, calls and logs of people it serves, other than from the queue", async () => {
-    const loot = await harmless(gpu.nc, (taking) => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
       const { calls, results, logs, outputs } = streamOf;
       for (const stream of [calls, results, logs, outputs].map((name) => name(client.u))) {
         taking.send(`${IMPORTED_API}.DIRECT.GET.${stream}`, JSON.stringify({ seq: 1 }));
@@ -176,7 +95,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   });
 
   test("letting the answers of requests that it may make go elsewhere", async () => {
-    const loot = await harmless(gpu.nc, (taking) => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
       const [query, info] = [JSON.stringify({ seq: 1 }), `${IMPORTED_API}.CONSUMER.INFO.${streamOf.calls(client.u)}`];
       for (const target of targets()) {
         taking.send(direct(client.u), query, target);
