@@ -5,6 +5,7 @@ import { type Authenticator, connect, errors, type NatsConnection, type Status }
 import { BrokerError, HumqError } from "../errors.ts";
 import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
+import { explainTls, tlsOptions } from "./tls.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A half-open connection is noticed after two of these. */
@@ -15,6 +16,14 @@ const RECONNECT_WAIT_MS = 500;
  * are not there yet. After this long it means it.
  */
 const REFUSED_MOST_MS = 60_000;
+
+/** Where an instance's broker is reached; a join link is one. */
+export interface Broker {
+  /** `nats://HOST:PORT`, or `tls://HOST:PORT`, which is never connected to without TLS. */
+  servers: readonly string[];
+  /** Certificates (DER) of who may vouch for `tls://` servers. Default: whom Node trusts. */
+  authorities?: readonly Uint8Array[];
+}
 
 export interface Login {
   /** The NATS user JWT. */
@@ -67,8 +76,10 @@ function authenticator(login: Login, refusal: Refusal): Authenticator {
 }
 
 /** What a failed connection means in words. */
-function explain(servers: readonly string[], cause: unknown): HumqError {
+async function explain(servers: readonly string[], cause: unknown): Promise<HumqError> {
   if (cause instanceof HumqError) return cause;
+  const tlsTrouble = await explainTls(servers, cause);
+  if (tlsTrouble !== undefined) return new BrokerError(tlsTrouble, { cause });
   const said = cause instanceof Error ? cause.message : String(cause);
   // What nats.js says where the other side hangs up at once.
   const message = said.includes("undefined error") ? "it closed the connection at once" : said;
@@ -89,15 +100,17 @@ function explain(servers: readonly string[], cause: unknown): HumqError {
  * @throws BrokerError where the broker cannot be reached, refuses the login, or is too old
  */
 export async function connectBroker(
-  servers: readonly string[],
+  broker: Broker,
   login: Login,
   onStatus?: (status: Status) => void,
 ): Promise<NatsConnection> {
+  const { servers } = broker;
   const refusal = new Refusal();
   let connection: NatsConnection;
   try {
     connection = await connect({
       servers: [...servers],
+      ...tlsOptions(broker),
       authenticator: authenticator(login, refusal),
       name: login.name,
       timeout: CONNECT_TIMEOUT_MS,
@@ -108,7 +121,7 @@ export async function connectBroker(
       ...(login.inboxPrefix === undefined ? {} : { inboxPrefix: login.inboxPrefix }),
     });
   } catch (cause) {
-    throw explain(servers, cause);
+    throw await explain(servers, cause);
   }
   const version = connection.info?.version ?? "unknown";
   if (!isNewEnough(version)) {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { createUser } from "@nats-io/nkeys";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { accountLabel, datacenterAccountJwt, loginJwt, userAccountJwt } from "../broker/accounts.ts";
-import { connectBroker } from "../broker/connect.ts";
+import { type Broker, connectBroker } from "../broker/connect.ts";
 import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
 import { publish } from "../broker/publish.ts";
 import { StreamReader } from "../broker/read.ts";
@@ -30,15 +30,15 @@ const LOGIN_MS = 10 * 60_000;
 
 export class Admin {
   readonly root: Root;
-  readonly #servers: readonly string[];
+  readonly #broker: Broker;
   readonly #lockPath: string;
   #system: Promise<NatsConnection> | undefined;
   #hub: Promise<NatsConnection> | undefined;
 
-  private constructor(root: Root, servers: readonly string[], lockPath: string) {
+  private constructor(root: Root, broker: Broker, lockPath: string) {
     this.root = root;
     this.#lockPath = lockPath;
-    this.#servers = servers;
+    this.#broker = broker;
   }
 
   /** @throws InstanceError where this machine has no root key, or one of another instance */
@@ -55,7 +55,7 @@ export class Admin {
         `the root key in ${instance.rootPath} does not belong to "${instance.name}". Put the right key there, or name another --instance.`,
       );
     }
-    return new Admin(root, link.servers, join(instance.folder, "admin.lock"));
+    return new Admin(root, link, join(instance.folder, "admin.lock"));
   }
 
   /** Changes to who may do what come one after the other: accounts are rebuilt from all grants there are. */
@@ -72,7 +72,7 @@ export class Admin {
 
   async login(label: string): Promise<NatsConnection> {
     const { jwt, key } = await this.credentials(label, LOGIN_MS);
-    return connectBroker(this.#servers, { jwt, key, name: `humq owner (${label.split("/")[0]})` });
+    return connectBroker(this.#broker, { jwt, key, name: `humq owner (${label.split("/")[0]})` });
   }
 
   get #systemConnection(): Promise<NatsConnection> {

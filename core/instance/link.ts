@@ -1,9 +1,12 @@
 /**
  * Join links: server addresses, the root's public key and the guest credential.
- * `humq://HOST:PORT/NAME?root=O...&guest=A....SA...`; further servers as `server=HOST:PORT`, TLS as `tls=1`.
+ * `humq://HOST:PORT/NAME?root=O...&guest=A....SA...`; further servers as `server=HOST:PORT`, TLS as `tls=1`, and as `ca=...`
+ * the certificates (DER, base64url) of who may vouch for the servers, where that is not for the system to say.
  */
+import { X509Certificate } from "node:crypto";
 import { isGuestCredential } from "../broker/guest.ts";
 import { isName } from "../broker/names.ts";
+import { hostOf, isTls } from "../broker/tls.ts";
 import { UsageError } from "../errors.ts";
 import { operatorNkey, rawNkey } from "../trust/nkeys.ts";
 
@@ -16,23 +19,26 @@ export interface JoinLink {
   rootKey: Uint8Array;
   /** The guest credential, see core/broker/guest.ts. */
   guest: string;
+  /** Certificates (DER) of who may vouch for `tls://` servers; absent: whom Node trusts. */
+  authorities?: Uint8Array[];
 }
 
-function host(server: string): string {
-  return server.replace(/^(nats|tls):\/\//, "");
-}
+/** A link is passed on by mail and chat: enough for a chain or two. */
+const MOST_AUTHORITIES = 4;
 
 export function formatLink(link: JoinLink): string {
   const [first, ...others] = link.servers;
   const query = new URLSearchParams({ root: operatorNkey(link.rootKey), guest: link.guest });
-  if (first?.startsWith("tls://") === true) query.set("tls", "1");
-  for (const server of others) query.append("server", host(server));
-  return `humq://${host(first ?? "")}/${link.name}?${query}`;
+  if (isTls(first ?? "")) query.set("tls", "1");
+  for (const server of others) query.append("server", hostOf(server));
+  for (const authority of link.authorities ?? []) query.append("ca", Buffer.from(authority).toString("base64url"));
+  return `humq://${hostOf(first ?? "")}/${link.name}?${query}`;
 }
 
 /** @throws UsageError where the text is not a whole join link */
 export function parseLink(text: string): JoinLink {
-  const shown = JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}...` : text);
+  const open = text.replace(/guest=[^&\s]*/g, "guest=...");
+  const shown = JSON.stringify(open.length > 60 ? `${open.slice(0, 60)}...` : open);
   const refuse = (why: string) =>
     new UsageError(`not a join link: ${why}. Expected humq://HOST:PORT/NAME?root=...&guest=..., got ${shown}.`);
   if (!URL.canParse(text.trim())) throw refuse("it cannot be read as an address");
@@ -48,10 +54,30 @@ export function parseLink(text: string): JoinLink {
   if (!isGuestCredential(guest)) throw refuse("the guest credential is not whole");
   const scheme = url.searchParams.get("tls") === "1" ? "tls" : "nats";
   const servers = [url.host, ...url.searchParams.getAll("server")].map((address) => `${scheme}://${address}`);
+  let rootKey: Uint8Array;
   try {
-    return { name, servers, rootKey: Uint8Array.from(rawNkey("operator", root)), guest };
+    rootKey = Uint8Array.from(rawNkey("operator", root));
   } catch {
     throw refuse("the root key is not whole");
+  }
+  const authorities = parseAuthorities(url.searchParams.getAll("ca"));
+  if (authorities === undefined) throw refuse("the authority for its servers is not whole");
+  if (authorities.length > 0 && scheme === "nats") throw refuse("it has an authority for its servers, but not tls=1");
+  return { name, servers, rootKey, guest, ...(authorities.length > 0 && { authorities }) };
+}
+
+/** Undefined where one is no certificate in its one and only form. */
+function parseAuthorities(encoded: readonly string[]): Uint8Array[] | undefined {
+  if (encoded.length > MOST_AUTHORITIES) return undefined;
+  const authorities = encoded.map((text) => Uint8Array.from(Buffer.from(text, "base64url")));
+  try {
+    const whole = authorities.every((each, index) => {
+      const same = Buffer.compare(new X509Certificate(each).raw, each) === 0;
+      return same && Buffer.from(each).toString("base64url") === encoded[index];
+    });
+    return whole ? authorities : undefined;
+  } catch {
+    return undefined;
   }
 }
 
@@ -61,10 +87,10 @@ export function parseLink(text: string): JoinLink {
  * @throws UsageError where one is none
  */
 export function withServers(link: JoinLink, addresses: readonly string[]): JoinLink {
-  const scheme = link.servers[0]?.startsWith("tls://") === true ? "tls" : "nats";
+  const scheme = isTls(link.servers[0] ?? "") ? "tls" : "nats";
   const servers = addresses.map((address) => {
-    const server = `${scheme}://${host(address)}`;
-    const usable = /^[A-Za-z0-9.:[\]-]+:\d{1,5}$/.test(host(address)) && URL.canParse(server);
+    const server = `${scheme}://${hostOf(address)}`;
+    const usable = /^[A-Za-z0-9.:[\]-]+:\d{1,5}$/.test(hostOf(address)) && URL.canParse(server);
     if (!usable) throw new UsageError(`--server: expected HOST:PORT, got ${JSON.stringify(address)}`);
     return server;
   });

@@ -33,7 +33,7 @@ function openOwnGrant(signed: Uint8Array, link: JoinLink, identity: Identity): G
 /** Fetches the grant as a guest; undefined where the owner has not granted yet. */
 export async function fetchGrant(instance: Instance, identity: Identity): Promise<Grant | undefined> {
   const link = instance.link;
-  const nc = await connectBroker(link.servers, await guestLogin(link.guest, identity));
+  const nc = await connectBroker(link, await guestLogin(link.guest, identity));
   try {
     const reader = await StreamReader.open(nc, IMPORTED_API);
     const stored = await reader.last(HUB_STREAMS.grants, subjectOf.grant(identity.user));
@@ -86,7 +86,7 @@ export async function openSession(
     try {
       const { userJwt: jwt, expiresMs } = grant;
       const login = { jwt, expiresMs, key: identity.login, name: options.name ?? "humq" };
-      return await connectBroker(link.servers, login, onStatus);
+      return await connectBroker(link, login, onStatus);
     } catch (error) {
       // The server does not tell this reason from others.
       checkNotExpired(grant, Date.now());

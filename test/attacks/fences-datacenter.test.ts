@@ -154,7 +154,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   /** A second connection of the same worker, whose refused subscriptions do not matter to others. */
   async function rawWorker(): Promise<NatsConnection> {
     const { identity, grant } = gpu.session;
-    return connectBroker([lab.url], { jwt: grant.userJwt, key: identity.login, name: "listener" });
+    return connectBroker({ servers: [lab.url] }, { jwt: grant.userJwt, key: identity.login, name: "listener" });
   }
 });
 

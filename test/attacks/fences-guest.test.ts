@@ -32,8 +32,11 @@ beforeAll(async () => {
   victim = await lab.join("victim");
   await furnish(victim);
   login = await guestLogin(lab.instance.link.guest, stranger);
-  guest = await connectBroker([lab.url], login);
-  another = await connectBroker([lab.url], await guestLogin(lab.instance.link.guest, victim.session.identity));
+  guest = await connectBroker({ servers: [lab.url] }, login);
+  another = await connectBroker(
+    { servers: [lab.url] },
+    await guestLogin(lab.instance.link.guest, victim.session.identity),
+  );
   hub = await lab.inAccount(accountLabel.hub);
   await publish(hub, { subject: subjectOf.worker("local", "w1"), data: Buffer.from("heartbeat") });
   bystanders = {
@@ -145,7 +148,7 @@ describe("a guest learns nothing but its own grant", () => {
 
   test("with the link's key as somebody else: the server asks for the key that the login names", async () => {
     const asVictim = await guestLogin(lab.instance.link.guest, { ...stranger, user: victim.grant.user });
-    await expect(connectBroker([lab.url], asVictim)).rejects.toThrow(/does not let this identity in/);
+    await expect(connectBroker({ servers: [lab.url] }, asVictim)).rejects.toThrow(/does not let this identity in/);
   });
 });
 
@@ -164,7 +167,7 @@ describe("the key in a join link makes no login but a guest's", () => {
     const { signer, account } = keyOf();
     const key = createUser();
     const jwt = await encodeUser("guest", key.getPublicKey(), account, user, { signer, scopedUser });
-    await expect(connectBroker([lab.url], { jwt, key, name: "thief" })).rejects.toThrow(refused);
+    await expect(connectBroker({ servers: [lab.url] }, { jwt, key, name: "thief" })).rejects.toThrow(refused);
   });
 
   test("in another account", async () => {
@@ -174,7 +177,7 @@ describe("the key in a join link makes no login but a guest's", () => {
       const other = lab.instance.root()!.account(label).getPublicKey();
       for (const scopedUser of [true, false]) {
         const jwt = await encodeUser("guest", key.getPublicKey(), other, {}, { signer, scopedUser });
-        await expect(connectBroker([lab.url], { jwt, key, name: "thief" })).rejects.toThrow(refused);
+        await expect(connectBroker({ servers: [lab.url] }, { jwt, key, name: "thief" })).rejects.toThrow(refused);
       }
     }
   });
@@ -196,5 +199,7 @@ test("the login that all holders of an older humq's link shared is no longer let
   const everybody = { bearer_token: true, sub: { allow: ["_INBOX.>"] } };
   const bearer = createUser().getPublicKey();
   const jwt = await encodeUser("guest", bearer, root.account(accountLabel.guest), everybody);
-  await expect(connectBroker([lab.url], { jwt, name: "guest" })).rejects.toThrow(/does not let this identity in/);
+  await expect(connectBroker({ servers: [lab.url] }, { jwt, name: "guest" })).rejects.toThrow(
+    /does not let this identity in/,
+  );
 });

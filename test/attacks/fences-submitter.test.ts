@@ -205,7 +205,7 @@ describe("nobody logs in", () => {
 
   test("with somebody else's JWT", async () => {
     const login = { jwt: victim.grant.userJwt, key: mallory.session.identity.login, name: "thief" };
-    await expect(connectBroker([lab.url], login)).rejects.toMatchObject(refused);
+    await expect(connectBroker({ servers: [lab.url] }, login)).rejects.toMatchObject(refused);
   });
 
   test("with a JWT that they signed themselves for somebody else's account", async () => {
@@ -217,15 +217,17 @@ describe("nobody logs in", () => {
     ]) {
       const jwt = await encodeUser("thief", key, issuer, {}, {}).catch(() => undefined);
       if (jwt === undefined) continue;
-      await expect(connectBroker([lab.url], { jwt, key, name: "thief" })).rejects.toMatchObject(refused);
+      await expect(connectBroker({ servers: [lab.url] }, { jwt, key, name: "thief" })).rejects.toMatchObject(refused);
     }
     const signed = await encodeUser("thief", key, createAccount(), { issuer_account: victim.grant.account }, {});
-    await expect(connectBroker([lab.url], { jwt: signed, key, name: "thief" })).rejects.toMatchObject(refused);
+    await expect(connectBroker({ servers: [lab.url] }, { jwt: signed, key, name: "thief" })).rejects.toMatchObject(
+      refused,
+    );
   });
 
   test("with the guest's JWT as somebody else, or with none", async () => {
     const { identity } = mallory.session;
-    const nc = await connectBroker([lab.url], await guestLogin(lab.instance.link.guest, identity));
+    const nc = await connectBroker({ servers: [lab.url] }, await guestLogin(lab.instance.link.guest, identity));
     await expect(nc.request(`${JETSTREAM_API}.INFO`)).rejects.toThrow();
     await nc.close();
     await expect(connect({ servers: lab.url, reconnect: false })).rejects.toThrow(/authorization/i);

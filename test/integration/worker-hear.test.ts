@@ -16,7 +16,7 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 test("what the broker does not let it hear", async () => {
   const { servers, guest } = lab.instance.link;
   const login = await guestLogin(guest, identityFromSeed(newSeed()));
-  const nc = await connectBroker(servers, login);
+  const nc = await connectBroker({ servers }, login);
   const [warnings, heard]: [string[], string[]] = [[], []];
   const log = { info: () => undefined, warn: (message: string) => void warnings.push(message) };
   hear(nc, "$KV.*.close.*", log, ({ subject }) => void heard.push(subject));

@@ -84,7 +84,7 @@ const GOOD_NONCE = "Yc9tMKfJdxtUqmo";
 describe("logging in", () => {
   test("signs the nonce with the login key, and sends the JWT", async () => {
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE });
-    const nc = await connectBroker([fake.url], login);
+    const nc = await connectBroker({ servers: [fake.url] }, login);
     const [connect] = fake.connects;
     expect(connect).toMatchObject({ jwt: "user.j.wt", nkey: alice.user, name: "humq test", headers: true });
     const signature = Buffer.from(connect!.sig as string, "base64url");
@@ -94,7 +94,7 @@ describe("logging in", () => {
 
   test("with a bearer JWT signs nothing, whatever the nonce", async () => {
     await using fake = await FakeServer.start({ nonce: "x".repeat(1000) });
-    const nc = await connectBroker([fake.url], { jwt: "guest.j.wt", name: "guest" });
+    const nc = await connectBroker({ servers: [fake.url] }, { jwt: "guest.j.wt", name: "guest" });
     expect(fake.connects[0]).toMatchObject({ jwt: "guest.j.wt", nkey: "", sig: "" });
     await nc.close();
   });
@@ -112,7 +112,7 @@ describe("logging in", () => {
     ["no nonce", undefined],
   ])("refuses a server that sends %s as its nonce, and shows it no signature", async (_, nonce) => {
     await using fake = await FakeServer.start({ nonce });
-    await expect(connectBroker([fake.url], login)).rejects.toThrow(
+    await expect(connectBroker({ servers: [fake.url] }, login)).rejects.toThrow(
       new BrokerError("the broker asked to sign something that is not a login nonce; refusing to log in there"),
     );
     expect(fake.connects).toEqual([]);
@@ -120,7 +120,7 @@ describe("logging in", () => {
 
   test("refuses such a nonce also when it connects again, and stays away then", async () => {
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, { nonce: "A".repeat(500) });
-    const nc = await connectBroker([fake.url], login);
+    const nc = await connectBroker({ servers: [fake.url] }, login);
     fake.drop();
     await expect(nc.closed()).resolves.toEqual(
       new BrokerError("the broker asked to sign something that is not a login nonce; refusing to log in there"),
@@ -133,7 +133,7 @@ describe("logging in", () => {
     const refusals = [1, 2, 3].map(() => ({ nonce: GOOD_NONCE, refuse }));
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, ...refusals, { nonce: GOOD_NONCE });
     const reconnected = Promise.withResolvers<void>();
-    const nc = await connectBroker([fake.url], login, (status) => {
+    const nc = await connectBroker({ servers: [fake.url] }, login, (status) => {
       if (status.type === "reconnect") reconnected.resolve();
     });
     fake.drop();
@@ -145,7 +145,7 @@ describe("logging in", () => {
   test("gives up where it is refused and has expired", async () => {
     const refuse = "Authorization Violation";
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, { nonce: GOOD_NONCE, refuse });
-    const nc = await connectBroker([fake.url], { ...login, expiresMs: Date.now() });
+    const nc = await connectBroker({ servers: [fake.url] }, { ...login, expiresMs: Date.now() });
     fake.drop();
     await expect(nc.closed()).resolves.toEqual(new BrokerError(refuse));
   });
@@ -154,7 +154,7 @@ describe("logging in", () => {
     const second = "AAAAAAAAAAAAAAA";
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE }, { nonce: second });
     const reconnected = Promise.withResolvers<void>();
-    const nc = await connectBroker([fake.url], login, (status) => {
+    const nc = await connectBroker({ servers: [fake.url] }, login, (status) => {
       if (status.type === "reconnect") reconnected.resolve();
     });
     fake.drop();
@@ -170,7 +170,7 @@ describe("a broker that will not do", () => {
     const fake = await FakeServer.start({ nonce: GOOD_NONCE });
     const { url } = fake;
     await fake[Symbol.asyncDispose]();
-    await expect(connectBroker([url], login)).rejects.toMatchObject({
+    await expect(connectBroker({ servers: [url] }, login)).rejects.toMatchObject({
       name: "BrokerError",
       code: "broker",
       message: expect.stringMatching(
@@ -181,14 +181,14 @@ describe("a broker that will not do", () => {
 
   test("does not let the identity in", async () => {
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE, refuse: "Authorization Violation" });
-    await expect(connectBroker([fake.url], login)).rejects.toThrow(
+    await expect(connectBroker({ servers: [fake.url] }, login)).rejects.toThrow(
       new BrokerError(`the broker at ${fake.url} does not let this identity in: Authorization Violation`),
     );
   });
 
   test.each(["2.14.9", "2.9.0", "1.4.1", "2.15.0-RC.1"])("is nats-server %s", async (version) => {
     await using fake = await FakeServer.start({ nonce: GOOD_NONCE, version });
-    await expect(connectBroker([fake.url], login)).rejects.toThrow(
+    await expect(connectBroker({ servers: [fake.url] }, login)).rejects.toThrow(
       new BrokerError(
         `the broker at ${fake.url} is nats-server ${version}; humq needs ${MINIMUM_SERVER_VERSION} or newer. Upgrade it.`,
       ),

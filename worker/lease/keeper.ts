@@ -4,14 +4,14 @@
  */
 import { parentPort, workerData } from "node:worker_threads";
 import { fromSeed } from "@nats-io/nkeys";
-import { connectBroker } from "../../core/broker/connect.ts";
+import { type Broker, connectBroker } from "../../core/broker/connect.ts";
 import { ACK_WAIT_MS } from "../../core/broker/queue.ts";
 import { betweenMs, now } from "./instant.ts";
 import { LAPSE_MS, SharedClock } from "./shared.ts";
 
 /** What the thread is started with. */
 export interface KeeperData {
-  servers: readonly string[];
+  broker: Broker;
   jwt: string;
   /** When it expires; 0: never. */
   expiresMs: number;
@@ -29,10 +29,10 @@ const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
 const SILENT_MOST_MS = 60_000;
 
-async function keep({ servers, jwt, expiresMs, seed, clock: buffer }: KeeperData): Promise<void> {
+async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData): Promise<void> {
   const clock = new SharedClock(buffer);
   const tell = (message: FromKeeper) => parentPort?.postMessage(message);
-  const nc = await connectBroker(servers, { jwt, expiresMs, key: fromSeed(seed), name: "humq worker (leases)" });
+  const nc = await connectBroker(broker, { jwt, expiresMs, key: fromSeed(seed), name: "humq worker (leases)" });
   const held = new Set<string>();
   let last = now();
 

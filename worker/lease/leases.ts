@@ -52,7 +52,7 @@ export class Leases implements LeaseHolder {
     const clock = new SharedClock();
     clock.alive();
     const data: KeeperData = {
-      servers: session.link.servers,
+      broker: session.link,
       jwt: session.grant.userJwt,
       expiresMs: session.grant.expiresMs,
       seed: session.identity.login.getSeed(),
