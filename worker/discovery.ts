@@ -6,6 +6,7 @@ import { StreamReader } from "../core/broker/read.ts";
 import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
+import type { RefusalLog } from "./audit/audit.ts";
 import { Catalogue } from "./catalogue.ts";
 import { GrantBook } from "./grants.ts";
 import { hear } from "./hear.ts";
@@ -40,6 +41,7 @@ export class Discovery {
   readonly #datacenter: string;
   readonly #reader: StreamReader;
   readonly #log: Log;
+  readonly #audit: RefusalLog;
   readonly #hooks: DiscoveryHooks;
   /** By short user. */
   readonly #catalogues = new Map<string, Catalogue>();
@@ -51,22 +53,36 @@ export class Discovery {
   #sweepsWanted = false;
   #wholeIn = 0;
 
-  private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, hooks: DiscoveryHooks) {
+  private constructor(
+    session: Session,
+    datacenter: string,
+    reader: StreamReader,
+    log: Log,
+    audit: RefusalLog,
+    hooks: DiscoveryHooks,
+  ) {
     this.#session = session;
     this.#datacenter = datacenter;
     this.#reader = reader;
     this.#log = log;
+    this.#audit = audit;
     this.#hooks = hooks;
   }
 
-  static async open(session: Session, datacenter: string, log: Log, hooks: DiscoveryHooks): Promise<Discovery> {
+  static async open(
+    session: Session,
+    datacenter: string,
+    log: Log,
+    audit: RefusalLog,
+    hooks: DiscoveryHooks,
+  ): Promise<Discovery> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
-    const discovery = new Discovery(session, datacenter, reader, log, hooks);
+    const discovery = new Discovery(session, datacenter, reader, log, audit, hooks);
     discovery.#live = [
       hear(session.nc, subjectOf.anyClose(), log, ({ subject, data }) => void discovery.#hint(subject, data)),
       hear(session.nc, subjectOf.anyCancel(), log, ({ subject, data }) => void discovery.#cancelled(subject, data)),
     ];
-    discovery.#grants = await GrantBook.open(session, datacenter, log, (grant) => {
+    discovery.#grants = await GrantBook.open(session, datacenter, log, audit, (grant) => {
       // What was refused under the grant before may be right under this one.
       discovery.#catalogues.delete(shortUser(grant.user));
       void discovery.#scan(grant, true);
@@ -214,7 +230,9 @@ export class Discovery {
     } catch (error) {
       const permanent = error instanceof RefusedError || error instanceof DecodeError;
       const what = error instanceof VersionError ? "not running" : permanent ? "refused" : "could not read";
-      this.#log.warn(`${what} ${tag} by ${grant.name}: ${(error as Error).message}`);
+      const reason = (error as Error).message;
+      this.#log.warn(`${what} ${tag} by ${grant.name}: ${reason}`);
+      if (what === "refused") this.#audit.refused({ what: "tag", reason, name: grant.name, user: grant.user, tag });
       return permanent || error instanceof VersionError;
     }
   }

@@ -6,6 +6,7 @@ import { HumqError } from "../core/errors.ts";
 import { serves } from "../core/instance/admin.ts";
 import type { Session } from "../core/instance/session.ts";
 import { checkGrantTime, type Grant, openGrant } from "../core/trust/grant.ts";
+import type { RefusalLog } from "./audit/audit.ts";
 import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
 import { readBack } from "./read-back.ts";
@@ -15,14 +16,16 @@ export class GrantBook {
   readonly #datacenter: string;
   readonly #reader: StreamReader;
   readonly #log: Log;
+  readonly #audit: RefusalLog;
   readonly #grants = new Map<string, Grant>();
   #live: Subscription | undefined;
 
-  private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log) {
+  private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, audit: RefusalLog) {
     this.#session = session;
     this.#datacenter = datacenter;
     this.#reader = reader;
     this.#log = log;
+    this.#audit = audit;
   }
 
   /** @param onUser hears of each user who has a new grant from now on; those who have one already are in {@link all} */
@@ -30,10 +33,11 @@ export class GrantBook {
     session: Session,
     datacenter: string,
     log: Log,
+    audit: RefusalLog,
     onUser: (grant: Grant) => void,
   ): Promise<GrantBook> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
-    const book = new GrantBook(session, datacenter, reader, log);
+    const book = new GrantBook(session, datacenter, reader, log, audit);
     // A live message is a hint only: what is acted on is read back from the hub.
     book.#live = hear(session.nc, "$KV.humq_grants.>", log, (message) => void book.#refresh(message, onUser));
     await book.reload();
@@ -68,6 +72,7 @@ export class GrantBook {
     } catch (error) {
       if (!(error instanceof HumqError)) throw error;
       this.#log.warn(`passing over a grant: ${error.message}`);
+      this.#audit.refused({ what: "grant", reason: error.message });
     }
     return undefined;
   }

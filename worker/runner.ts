@@ -7,11 +7,12 @@ import { DecodeError, RefusedError } from "../core/errors.ts";
 import type { ErrorState } from "../core/outcome.ts";
 import { leafHash } from "../core/trust/merkle.ts";
 import type { ActiveTag } from "./active.ts";
+import type { Audit } from "./audit/audit.ts";
 import { CallLost, CallRefused } from "./call-errors.ts";
 import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
 import type { Cuts } from "./cuts.ts";
-import type { Outcome, TagSetup } from "./executor/job.ts";
+import type { JobEnd, Outcome, TagSetup } from "./executor/job.ts";
 import type { ExecutorPool } from "./executor/pool.ts";
 import { within } from "./executor/timing.ts";
 import { BegunNotes } from "./limits/begun.ts";
@@ -35,6 +36,7 @@ export interface RunnerOptions {
   datacenter: string;
   worker: string;
   log: Log;
+  audit: Audit;
   cuts: Cuts;
   /** Opens the tag's code and packages, once. */
   setupOf(tag: ActiveTag): Promise<TagSetup>;
@@ -44,6 +46,12 @@ export interface RunnerOptions {
   onDelayed(tag: ActiveTag, delayMs: number): void;
   /** A message that has run has left this worker's hands, whichever way. */
   onEnded(tag: ActiveTag): void;
+}
+
+/** Why a job was refused, where it was. */
+function refusalOf(end: JobEnd): string | undefined {
+  if (end.state === "refused") return end.reason;
+  return end.state === "returned" && end.error instanceof RefusedError ? end.error.message : undefined;
 }
 
 /** What is to be done with a message: all of its outcomes are stored, or it goes back, now or after a pause. */
@@ -179,6 +187,10 @@ export class Runner {
     }
     for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
       if (job.abandoned || job.tag.expired) return "returned";
+      if (!this.#options.audit.writable) {
+        this.#rest(job);
+        return "returned";
+      }
       if (job.verdict !== undefined) return this.#drop(job, job.verdict);
       job.from = now.from;
       job.to = now.to;
@@ -189,6 +201,8 @@ export class Runner {
       job.tookMs += performance.now() - job.startedMs;
       if (job.verdict !== undefined) continue;
       const next = this.#settler.end(job, end, this.#stopping);
+      const refused = refusalOf(end);
+      if (refused !== undefined) this.#noteRefused(job.tag, job.first, refused);
       if (next === "go on") continue;
       if (next === "rest") this.#rest(job);
       return "returned";
@@ -236,6 +250,7 @@ export class Runner {
 
   /** None of its calls is run any more. */
   async #giveUp(job: CallJob, error: unknown, state: ErrorState): Promise<Ending> {
+    if (state === "refused") this.#noteRefused(job.tag, job.first, (error as Error).message);
     for (const { from, to } of job.remaining.all) this.#settler.errors(job, from, to, error, state);
     await this.#stored(job);
     return "stored";
@@ -257,6 +272,8 @@ export class Runner {
   onRunning(job: CallJob): void {
     job.running = true;
     job.startedMs = performance.now();
+    const { tagId, first, count, from = first, to = first + count, generation } = job;
+    this.#options.audit.began(tagId, from, to, generation);
     this.#begun.begun(job);
   }
 
@@ -281,9 +298,9 @@ export class Runner {
 
   /** A message that is not what the submitter signed is never run; its submitter is told. */
   async #refuse(tag: ActiveTag, delivery: Delivery, { message }: Error): Promise<void> {
-    const { log } = this.#options;
     const { runnable } = tag;
-    log.warn(`refused call ${delivery.index} of ${runnable.tag} by ${runnable.grant.name}: ${message}`);
+    this.#options.log.warn(`refused call ${delivery.index} of ${runnable.tag} by ${runnable.grant.name}: ${message}`);
+    this.#noteRefused(tag, delivery.index, message);
     if (Number.isNaN(delivery.index)) {
       // No call has that subject, so nobody waits for an outcome.
       delivery.ack();
@@ -294,6 +311,11 @@ export class Runner {
     void this.#store.error(job, delivery.index, new CallRefused(message), "refused");
     await Promise.all(job.writes);
     delivery.ack();
+  }
+
+  #noteRefused({ runnable: { grant, tag } }: ActiveTag, index: number, reason: string): void {
+    const { name, user } = grant;
+    this.#options.audit.refused({ what: "call", reason, name, user, tag, ...(index >= 0 && { call: index }) });
   }
 
   /**

@@ -15,11 +15,17 @@ export function isCallsError(error: unknown): boolean {
 export async function prepareTag(
   tag: RunnableTag,
   codes: CodeCache,
-  options: { packagesCache: string; isolation: Isolation },
+  options: {
+    packagesCache: string;
+    isolation: Isolation;
+    /** Hears what code it is; nothing of it runs before this has resolved. */
+    onCode(code: Uint8Array): Promise<void>;
+  },
 ): Promise<TagSetup> {
   const { manifest, tagKey, options: tagOptions } = tag;
   const { rootKey, user } = manifest;
   const code = await codes.get(tag);
+  await options.onCode(code);
   const setup = { tagId: tag.id, codeId: `${tag.u}.${manifest.code.name}`, code, tagKey, rootKey, user, tag: tag.tag };
   const { packages } = tagOptions;
   if (packages.length === 0) return setup;

@@ -11,6 +11,7 @@ import type { Session } from "../core/instance/session.ts";
 import { timeAskedMs } from "../core/trust/options.ts";
 import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
+import { Audit } from "./audit/audit.ts";
 import type { CallJob } from "./call-job.ts";
 import { CodeCache } from "./code.ts";
 import { Cuts } from "./cuts.ts";
@@ -76,6 +77,7 @@ export class Worker {
   readonly finished: Promise<void>;
   readonly #session: Session;
   readonly #log: Log;
+  readonly #audit: Audit;
   readonly #puller: Puller;
   readonly #feeder: Feeder;
   readonly #runner: Runner;
@@ -142,7 +144,15 @@ export class Worker {
         if (worker !== undefined) worker.#leaveBecause(error);
       },
     );
-    worker = new Worker(session, { ...options, name, slots, memoryBytes, isolation }, pool, reader, leases);
+    const audit = await Audit.open(instance, {
+      worker: name,
+      datacenter: session.grant.datacenters[0] ?? session.grant.name,
+      user: session.identity.user,
+      isolation,
+      unsafe: options.unsafe === true,
+      log: options.log ?? silentLog,
+    });
+    worker = new Worker(session, { ...options, name, slots, memoryBytes, isolation, audit }, pool, reader, leases);
     runner.current = worker.#runner;
     await worker.#discover();
     return worker;
@@ -150,7 +160,13 @@ export class Worker {
 
   private constructor(
     session: Session,
-    options: WorkerOptions & { name: string; slots: number; memoryBytes: number; isolation: Isolation },
+    options: WorkerOptions & {
+      name: string;
+      slots: number;
+      memoryBytes: number;
+      isolation: Isolation;
+      audit: Audit;
+    },
     pool: ExecutorPool<CallJob>,
     reader: StreamReader,
     leases: Leases,
@@ -159,6 +175,7 @@ export class Worker {
     this.#leases = leases;
     this.#session = session;
     this.#log = options.log ?? silentLog;
+    this.#audit = options.audit;
     this.datacenter = grant.datacenters[0] ?? grant.name;
     this.name = options.name;
     this.slots = options.slots;
@@ -175,6 +192,7 @@ export class Worker {
       // A grant that has run out holds what is queued; what runs goes on.
       (tag) =>
         !tag.expired &&
+        this.#audit.writable &&
         this.#discovery?.mayRunNow(tag.runnable.u) === true &&
         this.#leave.takes(timeAskedMs(tag.runnable.options)),
       (tag) => this.#leave.room(tag.runnable.options.chunkSize),
@@ -190,6 +208,7 @@ export class Worker {
       datacenter: this.datacenter,
       worker: this.name,
       log: this.#log,
+      audit: this.#audit,
       cuts: this.#cuts,
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
@@ -202,6 +221,9 @@ export class Worker {
       },
     });
     this.#runner.use(pool);
+    this.#audit.use(() => {
+      for (const { runnable } of this.#feeder.tags) this.#feeder.rouse(runnable.id);
+    });
     this.#leave = new Leave(
       options,
       () => this.#runner.idle,
@@ -240,7 +262,7 @@ export class Worker {
 
   async #discover(): Promise<void> {
     const owner = this.#session.instance.identity()?.user;
-    this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, {
+    this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, this.#audit, {
       mayServe: (grant) => mayRun({ isolation: this.isolation, sameOwner: grant.user === owner, unsafe: this.unsafe }),
       isActive: (id) => this.#feeder.has(id),
       onHint: (id) => this.#obeyIfActive(id),
@@ -290,7 +312,11 @@ export class Worker {
     if (setup === undefined) {
       const { isolation } = this;
       const { instance } = this.#session;
-      setup = prepareTag(runnable, this.#codes, { packagesCache: packagesCache(instance), isolation });
+      setup = prepareTag(runnable, this.#codes, {
+        packagesCache: packagesCache(instance),
+        isolation,
+        onCode: (code) => this.#audit.tag(runnable, code),
+      });
       this.#setups.set(runnable.id, setup);
       // What may go better the next time is tried again; only what cannot is the calls' own error.
       setup.catch((error) => {
@@ -322,6 +348,7 @@ export class Worker {
     const { id, tag: name } = tag.runnable;
     this.#setups.delete(id);
     this.#pool.dropTag(id);
+    this.#audit.forget(id);
     // Of a tag that is done elsewhere there is nothing to say.
     if (tag.averageMs !== undefined) this.#log.info(`nothing left to run of ${name}`);
   }
@@ -344,6 +371,7 @@ export class Worker {
     this.#runner.close();
     await this.#leases.close();
     this.#puller.close();
+    await this.#audit.close();
     const { nc } = this.#session;
     // Where the broker is away there is nobody to drain to.
     if (!nc.isClosed()) await nc.drain().catch(() => nc.close());
