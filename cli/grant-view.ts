@@ -11,8 +11,14 @@ export interface GrantView {
   issuedMs: number;
   /** 0 for never. */
   expiresMs: number;
+  /** Room on the broker's disk, in bytes; 0 for a worker, who has none of its own. */
+  quotaBytes: number;
 }
 
-export function viewGrant({ name, role, datacenters, user, issuedMs, expiresMs }: Grant): GrantView {
-  return { name, role, datacenters, user, issuedMs, expiresMs };
+/** @param quotas in bytes, by user */
+export function viewGrant(
+  { name, role, datacenters, user, issuedMs, expiresMs }: Grant,
+  quotas: ReadonlyMap<string, number>,
+): GrantView {
+  return { name, role, datacenters, user, issuedMs, expiresMs, quotaBytes: quotas.get(user) ?? 0 };
 }

@@ -4,7 +4,7 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { expiryOf } from "../core/broker/expiry.ts";
 import { Lanes } from "../core/broker/lanes.ts";
 import { subjectOf } from "../core/broker/names.ts";
-import { ApiError, publish } from "../core/broker/publish.ts";
+import { ApiError, isFull, publish } from "../core/broker/publish.ts";
 import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
 import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
 import { SealKind, seal } from "../core/trust/seal.ts";
@@ -39,6 +39,11 @@ export interface StoreOptions {
   worker: string;
   log: Log;
   cuts: Cuts;
+}
+
+/** Whether a result that could not be sent may be sent another time. */
+function isWorthAnother(error: unknown): boolean {
+  return !(error instanceof ApiError) || isFull(error);
 }
 
 export class OutcomeStore {
@@ -97,16 +102,17 @@ export class OutcomeStore {
     return stored;
   }
 
-  /** What the broker refuses (the bucket is full) it will refuse again; where it did not answer the call runs again. */
+  /** What the broker refuses it will refuse again; where it did not answer, or its user has no room left, the call runs again. */
   #notSent(job: StoredJob, index: number, error: unknown): Promise<void> {
-    if (!(error instanceof ApiError)) throw error;
+    if (isWorthAnother(error)) throw error;
+    const { message } = error as ApiError;
     job.spills.delete(index);
-    return this.error(job, index, new CallFailed(`its result could not be stored: ${error.message}`), "failed");
+    return this.error(job, index, new CallFailed(`its result could not be stored: ${message}`), "failed");
   }
 
   /** A part of a large result. Resolves when the next may come. */
   async part(job: StoredJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
-    const { nc, datacenter, cuts } = this.#options;
+    const { nc, datacenter, cuts, log } = this.#options;
     const { u, tag, manifest } = job.tag.runnable;
     let spill = job.spills.get(index);
     if (part === 0 || spill === undefined) {
@@ -118,7 +124,8 @@ export class OutcomeStore {
     try {
       await spill.lanes.run(() => cuts.answer(publish(nc, { subject, data: sealed, ...expiryOf(manifest) })));
     } catch (error) {
-      job.unsent = !(error instanceof ApiError);
+      job.unsent = isWorthAnother(error);
+      if (isFull(error)) log.warn(`could not store ${subject}, its call will run again: ${(error as Error).message}`);
       throw error;
     }
   }

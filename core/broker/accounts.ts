@@ -22,6 +22,8 @@ export const accountLabel = {
 
 /** Default disk quota of a user. */
 export const DEFAULT_QUOTA_BYTES = 50 * 2 ** 30;
+/** The least: the smallest stream of an account still holds a few records of its kind then. */
+export const LEAST_QUOTA_BYTES = 4 * 2 ** 20;
 
 const UNLIMITED = {
   subs: -1,
@@ -124,6 +126,14 @@ function jetStream(diskBytes: number, streams: number): jwt.Account["limits"] {
     max_ack_pending: -1,
   };
   return { ...UNLIMITED, tiered_limits: { R1: tier, R3: tier } } as unknown as jwt.Account["limits"];
+}
+
+/** The disk quota in bytes that an account's JWT gives; undefined where it is not of this instance or gives none. */
+export function quotaIn(accountJwt: string, root: Root): number | undefined {
+  // Checks the signature too. Who stores for the broker can keep an old one; its disk is its own.
+  const { iss, nats } = jwt.decode<jwt.Account>(accountJwt);
+  const bytes = nats.limits?.tiered_limits?.R1?.disk_storage;
+  return iss === root.operator.getPublicKey() && bytes !== undefined && bytes > 0 ? bytes : undefined;
 }
 
 export function operatorJwt(root: Root, name: string): Promise<string> {

@@ -2,7 +2,7 @@
 import { headers, type MsgHdrs, type NatsConnection } from "@nats-io/transport-node";
 import { BrokerError } from "../errors.ts";
 import { type Expiring, withExpiry } from "./expiry.ts";
-import { adviceOn } from "./trouble.ts";
+import { adviceOn, saysFull } from "./trouble.ts";
 
 /** Error codes of the JetStream API that humq acts on (server/errors.json). */
 export const ApiCode = {
@@ -108,6 +108,11 @@ export function isTaken(error: unknown): boolean {
   return (
     apiCode === ApiCode.wrongLastSequence || (apiCode === ApiCode.notStored && message.includes("messages per subject"))
   );
+}
+
+/** True where the stream holds as much as it may: its user has to make room, or get a larger quota. */
+export function isFull(error: unknown): boolean {
+  return error instanceof ApiError && saysFull(error.message);
 }
 
 let batches = 0;

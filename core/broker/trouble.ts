@@ -23,6 +23,11 @@ const CLIENT_ERRORS = [
   TimeoutError,
 ];
 
+/** Whether the broker says that a stream holds as much as it may. */
+export function saysFull(message: string): boolean {
+  return /maximum (?:bytes|messages) exceeded/i.test(message);
+}
+
 /**
  * What to do about what the broker said; undefined where there is nothing but to read it. The first is the kernel's word
  * for it, which nats-server passes on. A stream that met a full disk stores nothing until nats-server is started
@@ -32,7 +37,7 @@ export function adviceOn(message: string): string | undefined {
   if (/no space left on device|disk quota exceeded|insufficient (?:storage )?resources/i.test(message)) {
     return "the disk of the broker is full. Whoever runs it makes room there and starts nats-server again; nothing that was stored is lost";
   }
-  if (/maximum (?:bytes|messages) exceeded/i.test(message)) {
+  if (saysFull(message)) {
     return "your share of the broker's disk is full. Make room with humq delete TAG, or --downloaded-only after a pull, or ask its owner for more";
   }
   // What it says of a batch of which it could not keep a message until the last had come.

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { createUser } from "@nats-io/nkeys";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { accountLabel, datacenterAccountJwt, loginJwt, userAccountJwt } from "../broker/accounts.ts";
+import { accountLabel, datacenterAccountJwt, loginJwt, quotaIn, userAccountJwt } from "../broker/accounts.ts";
 import { type Broker, connectBroker } from "../broker/connect.ts";
 import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
 import { publish } from "../broker/publish.ts";
@@ -95,8 +95,19 @@ export class Admin {
     }
   }
 
+  /** A user's disk quota in bytes, as the broker's account for them says; undefined where there is none yet. */
+  async quota(user: string): Promise<number | undefined> {
+    const nc = await this.#systemConnection;
+    const account = this.root.account(accountLabel.user(user)).getPublicKey();
+    const token = await nc.request(`$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`, "", { timeout: 10_000 });
+    return token.data.length === 0 ? undefined : quotaIn(token.string(), this.root);
+  }
+
   async pushUserAccount(grant: Pick<Grant, "user" | "name" | "role">, quotaBytes: number): Promise<void> {
-    await this.pushAccount(await userAccountJwt(this.root, grant, quotaBytes));
+    const token = await userAccountJwt(this.root, grant, quotaBytes);
+    const isLess = quotaBytes < ((await this.quota(grant.user)) ?? 0);
+    // Streams reserve their part: what is there must fit into the account before and after.
+    if (!isLess) await this.pushAccount(token);
     const replicas = await replicasOf(await this.hub);
     const nc = await this.login(accountLabel.user(grant.user));
     try {
@@ -104,6 +115,7 @@ export class Admin {
     } finally {
       await nc.close();
     }
+    if (isLess) await this.pushAccount(token);
   }
 
   /** Rebuilds a datacenter's account from the grants, so that it serves exactly whom it may serve. */

@@ -1,7 +1,8 @@
 /** Letting people and datacenters in. */
-import { accountLabel, DEFAULT_QUOTA_BYTES, loginJwt } from "../broker/accounts.ts";
+import { accountLabel, DEFAULT_QUOTA_BYTES, LEAST_QUOTA_BYTES, loginJwt } from "../broker/accounts.ts";
 import { isName, shortUser } from "../broker/names.ts";
 import { InstanceError, UsageError } from "../errors.ts";
+import { formatMemory } from "../memory.ts";
 import { nearest } from "../suggest.ts";
 import { type Grant, ROLES, type Role } from "../trust/grant.ts";
 import { type AccessRequest, parseRequest } from "../trust/request.ts";
@@ -18,7 +19,7 @@ export interface GrantOptions {
   datacenters?: readonly string[];
   /** For how long, in milliseconds; default for ever. */
   expiresInMs?: number;
-  /** Disk quota on the broker in bytes. Default 50 GiB. */
+  /** Disk quota on the broker in bytes, at least 4 MiB. Default: what the person had, 50 GiB for a new one. */
   quotaBytes?: number;
 }
 
@@ -37,6 +38,20 @@ function checkNames(name: string, datacenters: readonly string[]): void {
         `a name has letters, digits, - and _ (at most 63, no - or _ in front), got ${JSON.stringify(each)}`,
       );
     }
+  }
+}
+
+function checkQuota(role: Role, quotaBytes: number | undefined): void {
+  if (quotaBytes === undefined) return;
+  if (role === "worker") {
+    throw new UsageError(
+      "a worker has no quota: what it stores counts against the quota of whoever submitted the call",
+    );
+  }
+  if (quotaBytes < LEAST_QUOTA_BYTES) {
+    throw new UsageError(
+      `quota: expected at least ${formatMemory(LEAST_QUOTA_BYTES)}, got ${formatMemory(quotaBytes)}`,
+    );
   }
 }
 
@@ -84,7 +99,7 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
   ]);
 }
 
-async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[], quotaBytes: number): Promise<void> {
+async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[], quotaBytes?: number): Promise<void> {
   const { datacenters } = await admin.directory();
   const known = datacenters.map((datacenter) => datacenter.name);
   for (const name of grant.datacenters) {
@@ -94,7 +109,7 @@ async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[],
       `there is no datacenter "${name}" (known: ${known.join(", ") || "none"})${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
     );
   }
-  await admin.pushUserAccount(grant, quotaBytes);
+  await admin.pushUserAccount(grant, quotaBytes ?? (await admin.quota(grant.user)) ?? DEFAULT_QUOTA_BYTES);
   for (const datacenter of known) await admin.pushDatacenterAccount(datacenter, [...others, grant]);
 }
 
@@ -106,6 +121,7 @@ export function grantWith(admin: Admin, request: string, name: string, options: 
 async function grant(admin: Admin, request: string, name: string, options: GrantOptions): Promise<Grant> {
   const role = options.role ?? "submitter";
   checkRole(role);
+  checkQuota(role, options.quotaBytes);
   const parsed = parseRequest(request);
   const datacenters = [...(options.datacenters ?? (role === "worker" ? [name] : []))];
   checkNames(name, datacenters);
@@ -133,7 +149,7 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   };
   const others = grants.filter((other) => other.user !== granted.user);
   if (role === "worker") await grantWorker(admin, granted, others);
-  else await grantPerson(admin, granted, others, options.quotaBytes ?? DEFAULT_QUOTA_BYTES);
+  else await grantPerson(admin, granted, others, options.quotaBytes);
   await admin.publishGrant(granted);
   return granted;
 }
@@ -164,6 +180,21 @@ export async function listGrants(options: { instance?: string } = {}): Promise<G
   const admin = Admin.open(findInstance(options.instance));
   try {
     return (await admin.grants()).sort((a, b) => a.name.localeCompare(b.name));
+  } finally {
+    await admin.close();
+  }
+}
+
+/** The disk quotas in bytes of the holders of `grants`, by user; workers have none. Needs the root key. */
+export async function quotasOf(
+  grants: readonly Grant[],
+  options: { instance?: string } = {},
+): Promise<Map<string, number>> {
+  const admin = Admin.open(findInstance(options.instance));
+  try {
+    const people = grants.filter(({ role }) => role !== "worker");
+    const quotas = await Promise.all(people.map(async ({ user }) => [user, await admin.quota(user)] as const));
+    return new Map(quotas.filter((each): each is readonly [string, number] => each[1] !== undefined));
   } finally {
     await admin.close();
   }

@@ -10,6 +10,7 @@ const TELLS: ReadonlySet<ReasonCode> = new Set([
   "other-version",
   "too-many-cpus",
   "own-calls-only",
+  "quota",
   "not-taken",
 ]);
 

@@ -11,6 +11,7 @@ import { halfAdvice, halfText } from "../tag/half.ts";
 import { statusOf, type TagStatus } from "../tag/status.ts";
 import { needOf, ofWorkers, plural, speaksOurs } from "./able.ts";
 import { isHeard, silence } from "./heard.ts";
+import { ofQuota } from "./quota.ts";
 import { runningCalls } from "./running.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
@@ -27,6 +28,7 @@ export type ReasonCode =
   | "too-much-memory"
   | "too-little-time"
   | "own-calls-only"
+  | "quota"
   | "concurrency"
   | "no-free-slot"
   | "not-taken"
@@ -151,6 +153,7 @@ function unfinished(
   queue: Queue | undefined,
   workers: readonly WorkerEntry[],
   silent: readonly Reason[],
+  full: Reason | undefined,
 ): Reason[] {
   const { tag, pending, running, calls, succeeded, errors } = status;
   const open = calls - succeeded - errors;
@@ -160,7 +163,7 @@ function unfinished(
       { code: "no-queue", message, advice: `humq status ${tag}, or any pull, makes it again; nothing of it is lost` },
     ];
   }
-  const reasons: Reason[] = [];
+  const reasons: Reason[] = full === undefined ? [] : [full];
   if (status.paused) {
     reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
   }
@@ -188,7 +191,12 @@ function unfinished(
 /** @param tag its full name */
 export async function explainTag(session: Session, tag: string): Promise<Explanation> {
   const access = await openTag(session, tag);
-  const [status, queue, all] = await Promise.all([statusOf(access), queueInfo(access), listWorkers(session)]);
+  const [status, queue, all, full] = await Promise.all([
+    statusOf(access),
+    queueInfo(access),
+    listWorkers(session),
+    ofQuota(session),
+  ]);
   const final = ended(status);
   if (final !== undefined) return { tag, reasons: [final] };
   const workers = all.filter(({ datacenter }) => access.manifest.datacenters.includes(datacenter));
@@ -197,5 +205,5 @@ export async function explainTag(session: Session, tag: string): Promise<Explana
     waiting: queue.num_waiting,
     limit: queue.config.max_ack_pending ?? Number.POSITIVE_INFINITY,
   };
-  return { tag, reasons: unfinished(access, status, known, workers.filter(isHeard), silent) };
+  return { tag, reasons: unfinished(access, status, known, workers.filter(isHeard), silent, full) };
 }

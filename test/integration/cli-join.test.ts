@@ -16,6 +16,7 @@ interface GrantJson {
   user: string;
   issuedMs: number;
   expiresMs: number;
+  quotaBytes: number;
 }
 
 let owner: Home;
@@ -59,17 +60,27 @@ test("a person asks, is granted, and is in with the next command", async () => {
     message: `the owner of "local" has not granted you access yet. Send them this request: ${asked}`,
   });
 
-  const granted = await owner.json<GrantJson>(["grant", asked, "alice", "--expires", "90d", "--datacenter", "local"]);
-  expect(granted.json).toMatchObject({ name: "alice", role: "submitter", datacenters: ["local"] });
+  const granted = await owner.json<GrantJson>([
+    "grant",
+    asked,
+    "alice",
+    "--quota",
+    "10GB",
+    "--expires",
+    "90d",
+    "--datacenter",
+    "local",
+  ]);
+  expect(granted.json).toMatchObject({ name: "alice", role: "submitter", datacenters: ["local"], quotaBytes: 10e9 });
   expect(granted.json.expiresMs - granted.json.issuedMs).toBe(90 * 24 * 60 * 60_000);
   expect((await alice.json(["ping"])).json).toMatchObject({ instance: "local", name: "alice", role: "submitter" });
   expect((await alice.json(["tags"])).json).toEqual([]);
 
   const again = await owner.json<GrantJson>(["grant", asked, "alice", "--role", "admin"]);
-  expect(again.json).toMatchObject({ name: "alice", role: "admin", datacenters: [], expiresMs: 0 });
+  expect(again.json).toMatchObject({ name: "alice", role: "admin", datacenters: [], expiresMs: 0, quotaBytes: 10e9 });
   const { stdout } = await owner.run(["users"]);
-  expect(stdout).toMatch(/^NAME +ROLE +DATACENTERS +ISSUED +EXPIRES +KEY\n/);
-  expect(stdout).toMatch(/^alice +admin +all +20.*Z +never +U[A-Z2-7]{55}$/m);
+  expect(stdout).toMatch(/^NAME +ROLE +DATACENTERS +ISSUED +EXPIRES +QUOTA +KEY\n/);
+  expect(stdout).toMatch(/^alice +admin +all +20.*Z +never +10GB +U[A-Z2-7]{55}$/m);
 });
 
 test("the owner's own folders keep instances apart by name", async () => {
@@ -118,6 +129,11 @@ describe("refused with a reason", () => {
   test("a duration that is none", async () => {
     const { code, message } = await failure(owner, ["grant", asked, "bob", "--expires", "soon"]);
     expect([code, message]).toEqual([2, expect.stringMatching(/^--expires: expected seconds .*, got "soon"$/)]);
+  });
+
+  test("a quota that is none", async () => {
+    const { code, message } = await failure(owner, ["grant", asked, "bob", "--quota", "much"]);
+    expect([code, message]).toEqual([2, expect.stringMatching(/^--quota: expected bytes .*, got "much"$/)]);
   });
 
   test("granting without the root key", async () => {
