@@ -2,6 +2,7 @@
 import { Command, Flags } from "@oclif/core";
 import { jsonText } from "./json.ts";
 import { writeData } from "./output.ts";
+import { printable } from "./terminal.ts";
 
 /** Help text that is broken over lines in the source: lines of a paragraph are joined, empty lines part paragraphs. */
 export function prose(text: string): string {
@@ -29,8 +30,8 @@ export abstract class HumqCommand extends Command {
     void writeData(jsonText(value));
   }
 
-  /** Lines for people on stdout: the command's data where --json was not asked for. */
+  /** Lines for people on stdout, harmless for their terminal: the command's data where --json was not asked for. */
   protected async print(text: string): Promise<void> {
-    if (!this.jsonEnabled()) await writeData(`${text}\n`);
+    if (!this.jsonEnabled()) await writeData(`${printable(text)}\n`);
   }
 }

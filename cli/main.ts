@@ -3,7 +3,6 @@ import { run } from "@oclif/core/run";
 import { EXIT, failureOf } from "./failure.ts";
 import { jsonText } from "./json.ts";
 import { flushOutput, hasWrittenData, message, writeData } from "./output.ts";
-import { printable } from "./terminal.ts";
 import { hideExperimentNotes } from "./warnings.ts";
 
 /** Before `--` only: what follows belongs to nobody but the command. */
@@ -17,7 +16,7 @@ async function report(error: unknown, argv: readonly string[]): Promise<number> 
   if (text === undefined) return exitCode;
   if (wantsJson(argv) && !hasWrittenData())
     await writeData(jsonText({ error: { code, message: text } })).catch(() => undefined);
-  else message(`humq: ${printable(text)}`);
+  else message(`humq: ${text}`);
   return exitCode;
 }
 

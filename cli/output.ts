@@ -1,5 +1,6 @@
 /** Where commands write: data on stdout, everything else on stderr. */
 import { once } from "node:events";
+import { printable } from "./terminal.ts";
 
 /** Whoever read our output has had enough (`humq results ... | head`). */
 export class OutputClosed extends Error {
@@ -36,8 +37,9 @@ export function hasWrittenData(): boolean {
   return begun;
 }
 
+/** For people; whatever of it came from elsewhere is harmless for their terminal. */
 export function message(text: string): void {
-  process.stderr.write(`${text}\n`);
+  process.stderr.write(`${printable(text)}\n`);
 }
 
 /** From now on what user code prints goes to stderr: stdout is for the command's own data. */

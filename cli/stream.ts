@@ -1,5 +1,6 @@
 /** Data of many lines, written as it comes: JSON lines or, with --json, one array. */
 
+import { UsageError } from "../core/errors.ts";
 import { writeData } from "./output.ts";
 import { printableJson } from "./terminal.ts";
 import { type Json, toJson } from "./value-json.ts";
@@ -36,9 +37,20 @@ export async function writeLines(lines: Iterable<string>): Promise<number> {
   return count;
 }
 
+/** @throws UsageError where a value is longer as JSON than a text can be: 512 MB */
+function textOf(value: Json): string {
+  try {
+    return printableJson(JSON.stringify(value));
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const of = typeof value === "object" && value !== null && "index" in value ? ` of call ${value.index}` : "";
+    throw new UsageError(`what came${of} is too large for JSON: read it in a program, with Tag.fromFile()`, { cause });
+  }
+}
+
 /** One JSON value a line or, with `asArray`, all of them in one array. */
 export async function writeJson(values: Iterable<Json>, asArray: boolean): Promise<number> {
-  const texts = Iterator.from(values).map((value) => printableJson(JSON.stringify(value)));
+  const texts = Iterator.from(values).map(textOf);
   if (!asArray) return writeLines(texts);
   const block = new Block();
   let count = 0;

@@ -1,3 +1,4 @@
+import { isoTime } from "../core/moment.ts";
 import { oneLine } from "./terminal.ts";
 
 /** Aligned text: one line for the names of the columns, one a row. */
@@ -22,5 +23,5 @@ export function list(entries: readonly (readonly [name: string, value: string | 
 
 /** A moment as people read it, in UTC; `never` for 0. */
 export function moment(ms: number): string {
-  return ms === 0 ? "never" : `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")}Z`;
+  return ms === 0 ? "never" : isoTime(ms).replace(/^([\d+-]+)T(.*)\.\d+Z$/, "$1 $2Z");
 }

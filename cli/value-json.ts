@@ -4,24 +4,49 @@
  * | value | JSON |
  * | --- | --- |
  * | NaN, Infinity, -0 | `{"$number":"NaN"}` |
- * | bigint | `{"$bigint":"123"}` |
+ * | bigint | `{"$bigint":"123"}`; of more than 10,000 digits in hexadecimal, `{"$bigint":"-0x1f"}` |
  * | undefined, an array's hole | `{"$undefined":true}` |
+ * | an array of more than 10,000 items, most of them holes | `{"$sparse":{"length":30000,"items":{"7":value}}}` |
  * | Date | `{"$date":"2026-01-31T00:00:00.000Z"}`, `null` for an invalid one |
  * | Map, Set | `{"$map":[[key,value]]}`, `{"$set":[value]}` |
  * | RegExp | `{"$regexp":"/a/g"}` |
  * | Buffer, Uint8Array, ArrayBuffer, DataView | `{"$bytes":"<base64>"}` |
  * | other typed arrays | `{"$Float64Array":[1,2]}`, by the array's name |
  * | Error | `{"$error":{"name":...,"message":...,"stack":...}}` |
- * | a value that occurred before | `{"$ref":"$.path[0].to.it"}`, where it stands for the first time |
+ * | a value that occurred before | `{"$ref":"$.path[0].to.it"}`, where it stands for the first time; where that path is longer than 1000 characters `{"$ref":"#17"}`: the 17th object or array, as they begin in the text, from 0 |
  *
  * A key of the user's own that begins with `$` gets a second one in front.
  */
+
+import { describe } from "../core/values/error-parts.ts";
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** @param value anything that a task may return */
 export function toJson(value: unknown): Json {
   return new Writer().write(value, "$");
+}
+
+/** A bigint in decimal takes time by the square of its length. */
+const DECIMAL_LIMIT = 10n ** 10_000n;
+/** Up to here holes are written out. */
+const DENSE_LENGTH = 10_000;
+/** A name for a place must not be long: there may be as many references to it as fit the message. */
+const LONGEST_PATH = 1000;
+
+function bigintText(value: bigint): string {
+  if (value > -DECIMAL_LIMIT && value < DECIMAL_LIMIT) return `${value}`;
+  return value < 0n ? `-0x${(-value).toString(16)}` : `0x${value.toString(16)}`;
+}
+
+/** Whether an array's length says far more than its items; a few bytes can claim four billion. */
+function isSparse(array: readonly unknown[]): boolean {
+  return array.length > DENSE_LENGTH && Object.keys(array).length < array.length / 2;
+}
+
+/** Of an error that was thrown here these may be anything. */
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : describe(value);
 }
 
 class Writer {
@@ -38,7 +63,7 @@ class Writer {
           ? value
           : { $number: Object.is(value, -0) ? "-0" : `${value}` };
       case "bigint":
-        return { $bigint: `${value}` };
+        return { $bigint: bigintText(value) };
       case "object":
         return value === null ? null : this.#object(value, path);
       default:
@@ -49,7 +74,10 @@ class Writer {
   #object(value: object, path: string): Json {
     const before = this.#seen.get(value);
     if (before !== undefined) return { $ref: before };
-    this.#seen.set(value, path);
+    this.#seen.set(value, path.length > LONGEST_PATH ? `#${this.#seen.size}` : path);
+    if (Array.isArray(value) && isSparse(value)) {
+      return { $sparse: { length: value.length, items: this.#plain({ ...value }, path) } };
+    }
     if (Array.isArray(value)) return Array.from(value, (item, i) => this.write(item, `${path}[${i}]`));
     return this.#special(value, path) ?? this.#plain(value, path);
   }
@@ -89,9 +117,9 @@ class Writer {
   error(error: Error, path: string): { [key: string]: Json } {
     const { name, message, stack, cause, ...own } = error as Error & Record<string, unknown>;
     return {
-      name: String(name),
-      message: String(message),
-      ...(stack !== undefined && { stack: String(stack) }),
+      name: textOf(name),
+      message: textOf(message),
+      ...(stack !== undefined && { stack: textOf(stack) }),
       ...(cause !== undefined && { cause: this.write(cause, `${path}.cause`) }),
       ...(this.#plain(own, path) as { [key: string]: Json }),
     };

@@ -1,10 +1,10 @@
 /** Text that came from elsewhere, made harmless for a terminal. */
 
 /**
- * What a terminal may take for a command (C0 but line feed and tab, DEL, C1), and what turns the direction of text
- * (Unicode's bidirectional controls), so that a line can show something else than it says.
+ * What a terminal may take for a command (C0 but line feed and tab, DEL, C1), what turns the direction of text
+ * (Unicode's bidirectional controls), so that a line can show something else than it says, and Unicode's own ends of lines.
  */
-const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const HARMFUL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 function escaped(character: string): string {
   return `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;

@@ -1,6 +1,7 @@
 /** Progress for people: a bar on a terminal, now and then a line elsewhere. Always on stderr, so that stdout stays data. */
 import { Presets, SingleBar } from "cli-progress";
 import { formatDuration } from "./duration.ts";
+import { oneLine, printable } from "./printable.ts";
 
 export interface Progress {
   update(done: number): void;
@@ -43,7 +44,7 @@ function showBar(label: string, total: number): Progress {
   return {
     update: (done) => bar.update(done, { rate: rate(done) }),
     // Over the bar, which is drawn anew below within a moment.
-    note: (text) => say(`\r\u001b[K${text}`),
+    note: (text) => say(`\r\u001b[K${printable(text)}`),
     stop: () => bar.stop(),
   };
 }
@@ -69,7 +70,7 @@ function showLines(label: string, total: number): Progress {
       before ??= { done, atMs: performance.now() };
       now = done;
     },
-    note: say,
+    note: (text) => say(printable(text)),
     stop: () => clearInterval(timer),
   };
 }
@@ -77,5 +78,7 @@ function showLines(label: string, total: number): Progress {
 /** @param total number of calls */
 export function showProgress(label: string, total: number, quiet: boolean): Progress {
   if (quiet) return SILENT;
-  return process.stderr.isTTY ? showBar(label, total) : showLines(label, total);
+  // The name of a tag may come out of somebody's archive file.
+  const harmless = oneLine(label);
+  return process.stderr.isTTY ? showBar(harmless, total) : showLines(harmless, total);
 }

@@ -87,8 +87,8 @@ const TASK_OPTIONS = ["name", "defaults"] as const satisfies (keyof TaskOptions)
 function checkTaskOptions(options: TaskOptions): void {
   checkKnown("task option", options, TASK_OPTIONS);
   const { name, defaults } = options;
-  if (name !== undefined && (typeof name !== "string" || name === "")) {
-    throw new UsageError(`task option name: expected a text of at least one character, got ${shown(name)}`);
+  if (name !== undefined && (typeof name !== "string" || name === "" || !name.isWellFormed() || name.length > 1000)) {
+    throw new UsageError(`task option name: expected a text of 1 to 1000 characters, got ${shown(name)}`);
   }
   if (defaults !== undefined && (typeof defaults !== "object" || defaults === null || Array.isArray(defaults))) {
     throw new UsageError(
@@ -99,7 +99,7 @@ function checkTaskOptions(options: TaskOptions): void {
 
 function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Task<A, R> {
   checkTaskOptions(options);
-  const taskName = options.name ?? (fn.name || "task");
+  const taskName = options.name ?? (String(fn.name).toWellFormed().slice(0, 1000) || "task");
   let record = new Recording<R>();
   const call = (...args: A): Call<R> => {
     const position = record.calls.add(encodeArguments(args));

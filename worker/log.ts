@@ -6,9 +6,13 @@ export interface Log {
   warn(message: string): void;
 }
 
+/** Characters of a line: more is of use to nobody but one who wants to fill the disk with it. */
+const LONGEST = 4000;
+
 function write(message: string): void {
   // Names of tags and texts of errors come from users.
-  process.stderr.write(`${new Date().toISOString()} ${oneLine(message)}\n`);
+  const shown = message.length > LONGEST ? `${message.slice(0, LONGEST)}... (${message.length} characters)` : message;
+  process.stderr.write(`${new Date().toISOString()} ${oneLine(shown)}\n`);
 }
 
 /** Lines with the time on stderr. */

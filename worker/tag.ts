@@ -1,5 +1,5 @@
 /** A tag that this worker may run: manifest, closing record and key, each checked. */
-import { shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
+import { isTagName, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
@@ -63,6 +63,7 @@ export async function readTag(
   grant: Grant,
   tag: string,
 ): Promise<RunnableTag | undefined> {
+  if (!isTagName(tag)) throw new RefusedError("what the broker holds under this name cannot be a tag");
   const u = shortUser(grant.user);
   const [storedManifest, storedClosing] = await Promise.all([
     reader.next(streamOf.tags(u), subjectOf.manifest(u, tag)),

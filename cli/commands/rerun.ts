@@ -1,5 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
+import { describe } from "../../core/values/error-parts.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { EXIT } from "../failure.ts";
 import { keepStdoutForData, message } from "../output.ts";
@@ -46,7 +47,7 @@ Exit code 0 says that it returned, 1 that it threw. What JSON has no form for is
       await this.print(printableJson(JSON.stringify(value)));
       return { tag: tag.name, index, state: "succeeded", value };
     } catch (thrown) {
-      const error = thrown instanceof Error ? thrown : new Error(`it threw ${String(thrown)}`);
+      const error = thrown instanceof Error ? thrown : new Error(`it threw ${describe(thrown)}`);
       const { errorText } = await import("../error-text.ts");
       if (!this.jsonEnabled()) message(`call ${index} failed: ${errorText(error)}`);
       process.exitCode = EXIT.failed;

@@ -10,8 +10,9 @@ first; a file is read as it is. With --json all of them are one array, each with
 ${BOOKKEEPING_FIELDS}.
 
 What JSON has no form for becomes an object with one key that begins with $: {"$number":"NaN"}, {"$bigint":"1"},
-{"$undefined":true}, {"$date":"..."}, {"$map":[[k,v]]}, {"$set":[...]}, {"$regexp":"/a/g"}, {"$bytes":"<base64>"},
-{"$Float64Array":[...]} and the like, {"$error":{...}}, {"$ref":"$.path"} for a value that occurred before.
+{"$undefined":true}, {"$date":"..."}, {"$sparse":{"length":n,"items":{...}}}, {"$map":[[k,v]]}, {"$set":[...]}, {"$regexp":"/a/g"}, {"$bytes":"<base64>"},
+{"$Float64Array":[...]} and the like, {"$error":{...}}, {"$ref":"$.path"} for a value that occurred before ({"$ref":"#17"}, the 17th object or array from 0, where
+that path is longer than 1000 characters).
 Keys of your own that begin with $ get a second one.`);
   static override examples = [
     "<%= config.bin %> results last",

@@ -2,32 +2,36 @@
 import { createReadStream } from "node:fs";
 import { UsageError } from "../../core/errors.ts";
 import { nearest } from "../../core/suggest.ts";
+import { checkNumbers } from "./numbers.ts";
 import type { Parameters } from "./parameters.ts";
+
+/** Characters. A text can hold twice as many. */
+const LONGEST_LINE = 256 * 1024 * 1024;
 
 /** Lines with their numbers, from 1. Only line feeds end a line: JSON may hold U+2028 and its like as they are. */
 async function* linesOf(file: string): AsyncGenerator<{ line: string; number: number }> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let number = 0;
-  let rest = "";
+  let rest: string[] = [];
+  let length = 0;
   const stream = file === "-" ? process.stdin : createReadStream(file);
   for await (const chunk of stream as AsyncIterable<Buffer>) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
+    const lines = decoder.decode(chunk, { stream: true }).split("\n");
+    // What an unfinished line has so far is joined once, at its end: it may come in thousands of pieces.
+    rest.push(lines[0]!);
+    length += lines[0]!.length;
+    if (length > LONGEST_LINE)
+      throw new UsageError(`a line of more than ${LONGEST_LINE >> 20} MB: one call is one line`);
+    if (lines.length === 1) continue;
+    const last = lines.pop()!;
+    lines[0] = rest.join("");
+    rest = [last];
+    length = last.length;
     for (const line of lines) yield { line, number: ++number };
   }
-  rest += decoder.decode();
-  if (rest !== "") yield { line: rest, number: ++number };
-}
-
-/** An integer that a number cannot hold would arrive as another one. */
-function checkIntegers(line: string): void {
-  for (const [digits] of line.replace(/"(?:[^"\\]|\\.)*"/g, "").matchAll(/(?<![\d.eE+])\d{16,}(?![\d.eE])/g)) {
-    if (BigInt(digits) !== BigInt(Number(digits))) {
-      throw new UsageError(
-        `${digits} does not fit a number exactly: give it as a string, and make it a BigInt in the task`,
-      );
-    }
-  }
+  rest.push(decoder.decode());
+  const line = rest.join("");
+  if (line !== "") yield { line, number: ++number };
 }
 
 function parse(line: string): unknown {
@@ -64,7 +68,7 @@ function byName(given: Record<string, unknown>, parameters: Parameters | undefin
 /** One call's arguments: an array as they follow each other, an object by the parameters' names. */
 export function argumentsOf(line: string, parameters: Parameters | undefined): unknown[] {
   const value = parse(line);
-  checkIntegers(line);
+  checkNumbers(line);
   if (Array.isArray(value)) return value;
   if (typeof value === "object" && value !== null) return byName(value as Record<string, unknown>, parameters);
   throw new UsageError(

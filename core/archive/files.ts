@@ -6,6 +6,7 @@ import {
   existsSync,
   fstatSync,
   fsyncSync,
+  lstatSync,
   mkdtempSync,
   openSync,
   renameSync,
@@ -41,11 +42,19 @@ export function partPath(path: string): string {
  * @throws ArchiveError if a file cannot be put at `path`, before any work is done for it.
  */
 export function checkTarget(path: string, { overwrite = false }: WriteOptions): void {
+  if (path.includes("\0")) throw new ArchiveError(`${JSON.stringify(path)} cannot be the name of a file`);
   const folder = dirname(path);
   if (!existsSync(folder)) throw new ArchiveError(`${path} cannot be written: there is no folder ${folder}`);
-  if (!existsSync(path)) return;
-  if (statSync(path).isDirectory()) throw new ArchiveError(`${path} is a folder; name a file in it`);
+  // A link that leads nowhere is there as well.
+  if (!isThere(path)) return;
+  const there = statSync(path, { throwIfNoEntry: false });
+  if (there?.isDirectory() === true) throw new ArchiveError(`${path} is a folder; name a file in it`);
   if (!overwrite) throw existing(path);
+  if (there !== undefined && !there.isFile()) throw new ArchiveError(`${path} is no file, and is not replaced`);
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 function existing(path: string): ArchiveError {
@@ -58,8 +67,9 @@ function existing(path: string): ArchiveError {
  */
 export function install(part: string, path: string, options: WriteOptions): void {
   checkTarget(path, options);
-  const replaces = existsSync(path);
-  const mode = replaces ? statSync(path).mode : claim(path);
+  const replaces = isThere(path);
+  // In the place of a link, not of what it leads to.
+  const mode = replaces ? (statSync(path, { throwIfNoEntry: false })?.mode ?? 0o600) : claim(path);
   try {
     chmodSync(part, mode & 0o777);
     syncFile(part);

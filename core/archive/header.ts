@@ -36,7 +36,10 @@ export function checkHeader(path: string): void {
 
 function readHeader(path: string): Buffer {
   try {
-    if (statSync(path).isDirectory()) throw new ArchiveError(`${path} is a folder, not a humq archive`);
+    const there = statSync(path);
+    if (there.isDirectory()) throw new ArchiveError(`${path} is a folder, not a humq archive`);
+    // A pipe would have us wait for ever.
+    if (!there.isFile()) throw new ArchiveError(`${path} is no file, so no humq archive`);
     const file = openSync(path, "r");
     try {
       const header = Buffer.alloc(HEADER_BYTES);

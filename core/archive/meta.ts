@@ -1,3 +1,4 @@
+import { isName, isTagName } from "../broker/names.ts";
 import { ArchiveError } from "../errors.ts";
 import type { Store } from "./store.ts";
 
@@ -38,6 +39,17 @@ const types: { readonly [Key in keyof ArchiveMeta]: "string" | "number" | "bytes
   retries: "number",
 };
 
+/** A hundred times what a tag is made for. A file that claims more would have its reader count for days. */
+const MOST_CALLS = 1_000_000_000;
+
+/** What is done with a tag is done under these names: out of a stranger's file they must not mean others than one tag. */
+function isPossible(key: keyof ArchiveMeta, value: unknown): boolean {
+  if (key === "tag") return isTagName(value as string);
+  if (key === "instance") return isName(value as string);
+  if (typeof value !== "number") return true;
+  return Number.isSafeInteger(value) && value >= 0 && (key !== "calls" || value <= MOST_CALLS);
+}
+
 export function readMeta<Key extends keyof ArchiveMeta>(store: Store, key: Key): ArchiveMeta[Key] | undefined {
   const statement = store.prepare("SELECT value FROM meta WHERE key = ?");
   const value = store.run(() => statement.get(key))?.value;
@@ -45,6 +57,10 @@ export function readMeta<Key extends keyof ArchiveMeta>(store: Store, key: Key):
   const type = value instanceof Uint8Array ? "bytes" : typeof value;
   if (type !== types[key])
     throw new ArchiveError(`the archive ${store.path} is damaged: its ${key} is no ${types[key]}`);
+  if (!isPossible(key, value)) {
+    const shown = JSON.stringify(typeof value === "string" ? value.slice(0, 100) : value);
+    throw new ArchiveError(`the archive ${store.path} is damaged: its ${key} cannot be ${shown}`);
+  }
   return value as ArchiveMeta[Key];
 }
 

@@ -1,5 +1,5 @@
 import { ArchiveError } from "../errors.ts";
-import { decodeValue, encodeResult, errorLine, jsonOf, MAX_ENCODED_BYTES } from "../values/index.ts";
+import { decodeValue, encodeResult, errorLine, jsonOf, MAX_DEPTH, MAX_ENCODED_BYTES } from "../values/index.ts";
 import { ENDINGS, type Ending } from "./schema.ts";
 
 /** What is known of a call's run; what is not known is absent. */
@@ -92,11 +92,46 @@ export function valueOfStored(stored: unknown, index: number): unknown {
 }
 
 function parse(json: string, index: number): unknown {
+  if (isTooDeep(json)) {
+    throw new ArchiveError(
+      `the result of call ${index} in this archive is damaged: it is nested more than ${MAX_DEPTH} deep`,
+    );
+  }
   try {
     return JSON.parse(json);
   } catch (error) {
     throw new ArchiveError(`the result of call ${index} in this archive is damaged: it is not JSON`, { cause: error });
   }
+}
+
+/** `JSON.parse` takes any depth, but what goes through the value afterwards does not. */
+function isTooDeep(json: string): boolean {
+  // Most texts are too short for it.
+  if (json.length <= 2 * MAX_DEPTH) return false;
+  let depth = 0;
+  for (let at = 0; at < json.length; at++) {
+    const unit = json.charCodeAt(at);
+    if (unit === QUOTE) at = endOfString(json, at);
+    else if (unit === BRACKET || unit === BRACE) {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (unit === BRACKET + 2 || unit === BRACE + 2) depth--;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const BRACKET = 0x5b;
+const BRACE = 0x7b;
+
+/** Where the string that begins at `start` ends; the end of the text where it does not. */
+function endOfString(json: string, start: number): number {
+  for (let at = json.indexOf('"', start + 1); at >= 0; at = json.indexOf('"', at + 1)) {
+    let escapes = 0;
+    while (json.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes++;
+    if (escapes % 2 === 0) return at;
+  }
+  return json.length;
 }
 
 export function checkBytes(stored: unknown, index: number): Uint8Array {

@@ -1,4 +1,6 @@
 import type { StatementSync } from "node:sqlite";
+import { ArchiveError } from "../errors.ts";
+import { MAX_ENCODED_BYTES } from "../values/index.ts";
 import { type Bookkeeping, bytesOfStored, checkBytes, type Outcome, valueOfStored } from "./outcome.ts";
 import { ENDINGS, type Ending } from "./schema.ts";
 import type { Store } from "./store.ts";
@@ -30,14 +32,21 @@ type Row = Record<string, unknown>;
 const PAGE_ROWS = 1000;
 const PAGE_BYTES = 4 * 1024 * 1024;
 
-const RESULTS = `SELECT idx, value FROM ended WHERE idx >= ? AND state = 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
+/**
+ * A value or error, unless it is larger than any that humq writes: then null, without being read. Lengths are looked up;
+ * a file made by others, with holes in it, may hold far more than it takes on the disk.
+ */
+const bounded = (column: string) =>
+  `iif(octet_length(${column}) <= ${MAX_ENCODED_BYTES}, ${column}, NULL) AS ${column}`;
+
+const RESULTS = `SELECT idx, ${bounded("value")} FROM ended WHERE idx >= ? AND state = 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
 /** As {@link Bookkeeping} names them; of tables `ended` and `workers`. */
 const BOOKKEEPING = `nullif(workers.worker, '') AS worker, nullif(datacenter, '') AS datacenter, attempts, losses,
   started_ms AS startedMs, duration_ms AS durationMs, peak_memory_bytes AS peakMemoryBytes`;
 const WITH_WORKERS = "LEFT JOIN workers ON workers.id = ended.worker";
-const ERRORS = `SELECT idx, state, error, ${BOOKKEEPING} FROM ended INDEXED BY ended_otherwise ${WITH_WORKERS}
+const ERRORS = `SELECT idx, state, ${bounded("error")}, ${BOOKKEEPING} FROM ended INDEXED BY ended_otherwise ${WITH_WORKERS}
   WHERE idx >= ? AND state <> 0 ORDER BY idx LIMIT ${PAGE_ROWS}`;
-const ALL = `SELECT idx, state, value, error, ${BOOKKEEPING} FROM ended ${WITH_WORKERS}
+const ALL = `SELECT idx, state, ${bounded("value")}, ${bounded("error")}, ${BOOKKEEPING} FROM ended ${WITH_WORKERS}
   WHERE idx >= ? ORDER BY idx LIMIT ${PAGE_ROWS}`;
 
 /** Calls looked at together in the search for open ones. */
@@ -92,25 +101,38 @@ export function* readValues(store: () => Store): Generator<Value> {
   }
 }
 
-const BOOKKEEPING_FIELDS = [
-  "worker",
-  "datacenter",
-  "attempts",
-  "losses",
-  "startedMs",
-  "durationMs",
-  "peakMemoryBytes",
-] as const satisfies (keyof Bookkeeping)[];
+const BOOKKEEPING_TYPES = {
+  worker: "string",
+  datacenter: "string",
+  attempts: "number",
+  losses: "number",
+  startedMs: "number",
+  durationMs: "number",
+  peakMemoryBytes: "number",
+} as const satisfies Record<keyof Bookkeeping, "string" | "number">;
 
-function bookkeepingOf(row: Row): Bookkeeping {
-  const known = BOOKKEEPING_FIELDS.filter((name) => row[name] !== null);
-  return Object.fromEntries(known.map((name) => [name, row[name]]));
+/** A column of SQLite takes values of any type. */
+function bookkeepingOf(row: Row, index: number): Bookkeeping {
+  const known = Object.entries(BOOKKEEPING_TYPES).filter(([name]) => row[name] !== null);
+  for (const [name, type] of known) {
+    const value = row[name];
+    if (typeof value !== type || (type === "number" && !((value as number) >= 0))) {
+      throw new ArchiveError(`the outcome of call ${index} in this archive is damaged: its ${name} is no ${type}`);
+    }
+  }
+  return Object.fromEntries(known.map(([name]) => [name, row[name]]));
+}
+
+function stateOf(row: Row, index: number): Ending {
+  const state = typeof row.state === "number" ? ENDINGS[row.state] : undefined;
+  if (state !== undefined) return state;
+  throw new ArchiveError(`the outcome of call ${index} in this archive is damaged: there is no such state`);
 }
 
 function failedCall(row: Row): FailedCall {
   const index = row.idx as number;
-  const state = ENDINGS[row.state as number] as FailedCall["state"];
-  return { index, state, error: checkBytes(row.error, index), ...bookkeepingOf(row) };
+  const state = stateOf(row, index) as FailedCall["state"];
+  return { index, state, error: checkBytes(row.error, index), ...bookkeepingOf(row, index) };
 }
 
 export function* readErrors(store: () => Store): Generator<FailedCall> {
@@ -121,7 +143,7 @@ export function* readEnded(store: () => Store): Generator<EndedCall> {
   for (const row of paged(store, ALL)) {
     const index = row.idx as number;
     if (row.state !== 0) yield failedCall(row);
-    else yield { index, state: "succeeded", value: valueOfStored(row.value, index), ...bookkeepingOf(row) };
+    else yield { index, state: "succeeded", value: valueOfStored(row.value, index), ...bookkeepingOf(row, index) };
   }
 }
 
@@ -150,16 +172,17 @@ function isEnded(store: Store, index: number): boolean {
 
 export function readOutcome(store: Store, index: number): Outcome | undefined {
   const statement = store.prepare(
-    `SELECT generation, state, value, error, ${BOOKKEEPING} FROM ended ${WITH_WORKERS} WHERE idx = ?`,
+    `SELECT generation, state, ${bounded("value")}, ${bounded("error")}, ${BOOKKEEPING} FROM ended ${WITH_WORKERS} WHERE idx = ?`,
   );
   const row = store.run(() => statement.get(index)) as Row | undefined;
   if (row === undefined) return undefined;
-  const { generation, state, value, error } = row;
+  const { generation, value, error } = row;
+  const state = stateOf(row, index);
   return {
     index,
     generation: generation as number,
-    state: ENDINGS[state as number] as Ending,
-    ...(state === 0 ? { value: bytesOfStored(value, index) } : { error: checkBytes(error, index) }),
-    ...bookkeepingOf(row),
+    state,
+    ...(state === "succeeded" ? { value: bytesOfStored(value, index) } : { error: checkBytes(error, index) }),
+    ...bookkeepingOf(row, index),
   };
 }

@@ -4,6 +4,7 @@ import { atEnd } from "../ending.ts";
 import { ArchiveError } from "../errors.ts";
 import { guarded } from "./failure.ts";
 import { removeTemporaryFile } from "./files.ts";
+import { CAREFUL, checkSchema } from "./harmless.ts";
 import { SCHEMA } from "./schema.ts";
 
 /** How long a write waits while another process writes to the same file. */
@@ -116,7 +117,8 @@ export function createDatabase(path: string): void {
 function openDatabase(path: string, readonly: boolean): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: readonly });
   try {
-    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; ${CAREFUL}`);
+    checkSchema(database, path);
     // With a write-ahead log, readers and the writer do not wait for each other, and a killed process leaves a
     // consistent file. NORMAL: a power cut may cost the last outcomes, together with the position they are pulled from.
     if (!readonly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");

@@ -137,6 +137,14 @@ export const JETSTREAM_API = "$JS.API";
 
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 
+/** `<label>_<uuid>`; whatever comes as a tag's name must not be a wildcard, nor reach into other subjects. */
+const TAG_PATTERN = /^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$/;
+
+/** Whether a name can be that of a tag. */
+export function isTagName(name: string): boolean {
+  return TAG_PATTERN.test(name);
+}
+
 /** Whether a name (of a person, datacenter, instance, tag label) is safe as one token of a subject and a file name. */
 export function isName(name: string): boolean {
   return NAME_PATTERN.test(name);

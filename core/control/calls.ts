@@ -42,6 +42,43 @@ export function rangeAt<R extends CallRange>(ranges: readonly R[], index: number
   return found !== undefined && found.first <= index ? found : undefined;
 }
 
+/** `newer` in the place of what `older` says of the same calls. Both in order, and so is the outcome. */
+export function overlay<R extends CallRange>(older: readonly R[], newer: readonly R[]): R[] {
+  const merged: R[] = [];
+  let next = 0;
+  for (const range of older) {
+    let { first } = range;
+    for (; next < newer.length && newer[next]!.first <= range.last; next++) {
+      const over = newer[next]!;
+      if (over.first > first) merged.push({ ...range, first, last: over.first - 1 });
+      first = Math.max(first, over.last + 1);
+      // It lies over the ones after this as well.
+      if (over.last > range.last) break;
+      merged.push(over);
+    }
+    if (first <= range.last) merged.push({ ...range, first });
+  }
+  for (; next < newer.length; next++) merged.push(newer[next]!);
+  return merged;
+}
+
+/** All of them in one list, where the later ones count. */
+export function overlayAll<R extends CallRange>(lists: readonly (readonly R[])[]): readonly R[] {
+  if (lists.length <= 1) return lists[0] ?? [];
+  const middle = lists.length >> 1;
+  return overlay(overlayAll(lists.slice(0, middle)), overlayAll(lists.slice(middle)));
+}
+
+/** Whether each range begins after the one before it ended, and ends after it began. */
+export function isInOrder(ranges: readonly CallRange[]): boolean {
+  let next = 0;
+  for (const { first, last } of ranges) {
+    if (first < next || last < first) return false;
+    next = last + 1;
+  }
+  return true;
+}
+
 function parseText(text: string): CallRange[] {
   return text.split(",").map((part) => {
     const found = /^\s*(\d{1,15})\s*(?:-\s*(\d{1,15})\s*)?$/.exec(part);

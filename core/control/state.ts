@@ -11,7 +11,7 @@ import {
   retryRecord,
 } from "../trust/control.ts";
 import { openSigned } from "../trust/signed.ts";
-import { type CallRange, rangeAt } from "./calls.ts";
+import { type CallRange, isInOrder, overlayAll, rangeAt } from "./calls.ts";
 
 /** Whose records they have to be. */
 export interface ControlOwner {
@@ -31,6 +31,9 @@ export class ControlState {
   readonly retries: readonly RetryRecord[];
   /** Where the cancel record lies in its stream; 0 where there is none. */
   readonly cancelSeq: number;
+  /** What the records say together; looked up for each call of each message. */
+  #generations: readonly GenerationRange[] | undefined;
+  #cancelled: readonly (GenerationRange & { reason: string })[] | undefined;
 
   constructor(cancel?: CancelRecord, retries: readonly RetryRecord[] = [], cancelSeq = 0) {
     this.cancel = cancel;
@@ -44,11 +47,8 @@ export class ControlState {
 
   /** The generation in which a call runs now. */
   generationOf(index: number): number {
-    for (let i = this.retries.length - 1; i >= 0; i--) {
-      const found = rangeAt(this.retries[i]!.calls, index);
-      if (found !== undefined) return found.generation;
-    }
-    return 0;
+    this.#generations ??= overlayAll(this.retries.map(({ calls }) => calls));
+    return rangeAt(this.#generations, index)?.generation ?? 0;
   }
 
   /** The calls of `range`, each with its generation now. */
@@ -67,11 +67,12 @@ export class ControlState {
 
   /** Why a call was cancelled in this generation (the reason may be empty); undefined where it was not. */
   cancelled(index: number, generation: number): string | undefined {
-    for (const { calls, reason } of this.cancel?.entries ?? []) {
-      const found = rangeAt(calls, index);
-      if (found !== undefined && found.generation >= generation) return reason;
-    }
-    return undefined;
+    // The entry that came last, which stands first, is of the latest generation.
+    this.#cancelled ??= overlayAll(
+      (this.cancel?.entries ?? []).map(({ calls, reason }) => calls.map((range) => ({ ...range, reason }))).reverse(),
+    );
+    const found = rangeAt(this.#cancelled, index);
+    return found !== undefined && found.generation >= generation ? found.reason : undefined;
   }
 }
 
@@ -80,6 +81,21 @@ function check(record: CancelRecord | RetryRecord, owner: ControlOwner): void {
   if (!same || record.tag !== owner.tag) {
     throw new RefusedError(`what the broker holds as cancel or retry of ${owner.tag} is a record of something else`);
   }
+}
+
+/** A worker holds the records of each tag that it has in hand, whoever signed them. */
+const MOST_RETRIES = 10_000;
+const MOST_RETRIED_RANGES = 1_000_000;
+
+function tooMany({ tag }: ControlOwner): RefusedError {
+  return new RefusedError(
+    `calls of ${tag} were retried more often than is looked through (${MOST_RETRIES} times, ${MOST_RETRIED_RANGES} separate ranges)`,
+  );
+}
+
+function checkRanges(lists: readonly (readonly CallRange[])[], { tag }: ControlOwner): void {
+  if (!lists.every(isInOrder))
+    throw new RefusedError(`a cancel or retry record of ${tag} names its calls out of order`);
 }
 
 /**
@@ -94,8 +110,13 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
   if (stored !== null) {
     cancel = openCancel(stored.data, owner.tagKey, owner.signingKey, owner.name);
     check(cancel, owner);
+    checkRanges(
+      cancel.entries.map(({ calls }) => calls),
+      owner,
+    );
   }
   const retries: RetryRecord[] = [];
+  let ranges = 0;
   for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
     const retry = openSigned(retryRecord, data, owner.signingKey, owner.name);
     check(retry, owner);
@@ -103,7 +124,13 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
       throw new RefusedError(`retry ${retry.number} of ${owner.tag} lies under another number`);
     }
     retries.push(retry);
+    ranges += retry.calls.length;
+    if (retries.length > MOST_RETRIES || ranges > MOST_RETRIED_RANGES) throw tooMany(owner);
   }
+  checkRanges(
+    retries.map(({ calls }) => calls),
+    owner,
+  );
   return new ControlState(
     cancel,
     retries.sort((a, b) => a.number - b.number),

@@ -55,6 +55,11 @@ function checkQuota(role: Role, quotaBytes: number | undefined): void {
   }
 }
 
+/** Names that differ in their case only are one to many people, and one file on many systems. */
+function isAlike(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
 /** Names and keys stand for one identity each. */
 function checkFree(name: string, request: AccessRequest, grants: readonly Grant[]): void {
   for (const grant of grants) {
@@ -65,6 +70,11 @@ function checkFree(name: string, request: AccessRequest, grants: readonly Grant[
     }
     if (grant.user !== request.user && grant.name === name) {
       throw new InstanceError(`the name "${name}" is taken by another identity. Choose another name.`);
+    }
+    if (grant.user !== request.user && isAlike(grant.name, name)) {
+      throw new InstanceError(
+        `the name "${name}" is too much like "${grant.name}", which is taken. Choose another name.`,
+      );
     }
     if (grant.user !== request.user && shortUser(grant.user) === shortUser(request.user)) {
       throw new InstanceError(
@@ -90,8 +100,12 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
         "copy its .seed file to the new machine, or choose another datacenter name.",
     );
   }
-  await admin.pushDatacenterAccount(name, others);
   const directory = await admin.directory();
+  const like = directory.datacenters.find((other) => other.name !== name && isAlike(other.name, name));
+  if (like !== undefined) {
+    throw new InstanceError(`the datacenter name "${name}" is too much like "${like.name}". Choose another one.`);
+  }
+  await admin.pushDatacenterAccount(name, others);
   const { encryptionKey, signingKey } = grant;
   await admin.publishDirectory(directory, [
     ...directory.datacenters.filter((other) => other.name !== name && !sameKey(other.encryptionKey, encryptionKey)),

@@ -26,6 +26,11 @@ export interface JoinLink {
 /** A link is passed on by mail and chat: enough for a chain or two. */
 const MOST_AUTHORITIES = 4;
 
+/** `HOST:PORT`, IPv6 in brackets. */
+function isAddress(address: string): boolean {
+  return /^[A-Za-z0-9.:[\]-]{1,262}$/.test(address) && /:\d{1,5}$/.test(address) && URL.canParse(`nats://${address}`);
+}
+
 export function formatLink(link: JoinLink): string {
   const [first, ...others] = link.servers;
   const query = new URLSearchParams({ root: operatorNkey(link.rootKey), guest: link.guest });
@@ -53,7 +58,9 @@ export function parseLink(text: string): JoinLink {
   if (root === null || guest === null) throw refuse("root or guest is missing, so it was not copied whole");
   if (!isGuestCredential(guest)) throw refuse("the guest credential is not whole");
   const scheme = url.searchParams.get("tls") === "1" ? "tls" : "nats";
-  const servers = [url.host, ...url.searchParams.getAll("server")].map((address) => `${scheme}://${address}`);
+  const addresses = [url.host, ...url.searchParams.getAll("server")];
+  if (!addresses.every(isAddress)) throw refuse("one of its servers is not HOST:PORT");
+  const servers = addresses.map((address) => `${scheme}://${address}`);
   let rootKey: Uint8Array;
   try {
     rootKey = Uint8Array.from(rawNkey("operator", root));
@@ -89,10 +96,9 @@ function parseAuthorities(encoded: readonly string[]): Uint8Array[] | undefined 
 export function withServers(link: JoinLink, addresses: readonly string[]): JoinLink {
   const scheme = isTls(link.servers[0] ?? "") ? "tls" : "nats";
   const servers = addresses.map((address) => {
-    const server = `${scheme}://${hostOf(address)}`;
-    const usable = /^[A-Za-z0-9.:[\]-]+:\d{1,5}$/.test(hostOf(address)) && URL.canParse(server);
-    if (!usable) throw new UsageError(`--server: expected HOST:PORT, got ${JSON.stringify(address)}`);
-    return server;
+    if (!isAddress(hostOf(address)))
+      throw new UsageError(`--server: expected HOST:PORT, got ${JSON.stringify(address.slice(0, 100))}`);
+    return `${scheme}://${hostOf(address)}`;
   });
   return { ...link, servers };
 }

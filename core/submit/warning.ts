@@ -1,11 +1,12 @@
 /** What a submit has to say beside its result, on stderr. */
 import type { Session } from "../instance/session.ts";
+import { printable } from "../printable.ts";
 import { type Need, ofWorkers } from "../watch/able.ts";
 import { isHeard } from "../watch/heard.ts";
 import { listWorkers } from "../watch/workers.ts";
 
 export function warning(message: string): void {
-  process.stderr.write(`humq: ${message}\n`);
+  process.stderr.write(`humq: ${printable(message)}\n`);
 }
 
 /** Says where no worker that is known could ever run the calls. Never fails: that it cannot be known is no trouble. */

@@ -1,7 +1,7 @@
 /** Fetching a tag's code, checked against the signed manifest. */
 import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import type { StreamReader } from "../broker/read.ts";
-import { openCode } from "../trust/code.ts";
+import { checkCodeSize, openCode } from "../trust/code.ts";
 import type { Manifest } from "../trust/manifest.ts";
 
 /**
@@ -11,8 +11,10 @@ import type { Manifest } from "../trust/manifest.ts";
 export async function fetchCode(reader: StreamReader, manifest: Manifest, codeKey: Uint8Array): Promise<Uint8Array> {
   const { rootKey, user, code } = manifest;
   const u = shortUser(user);
+  checkCodeSize(code);
   const parts: Uint8Array[] = [];
   for await (const stored of reader.all(streamOf.functions(u), subjectOf.functionPart(u, code.name))) {
+    checkCodeSize(code, stored.data);
     parts.push(stored.data);
     if (parts.length === code.parts) break;
   }

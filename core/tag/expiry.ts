@@ -1,6 +1,7 @@
 /** A tag whose retention is over: what says so, and what ends when it comes to that. */
 import { InstanceError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
+import { isoTime } from "../moment.ts";
 import type { Manifest } from "../trust/manifest.ts";
 import { openTag, type TagAccess } from "./access.ts";
 
@@ -14,7 +15,7 @@ export function hasExpired({ notAfterMs }: Pick<Manifest, "notAfterMs">): boolea
 }
 
 export function expiredError({ tag, notAfterMs }: Lifetime): InstanceError {
-  const since = new Date(notAfterMs).toISOString().replace(/\.\d+Z$/, "Z");
+  const since = isoTime(notAfterMs).replace(/\.\d+Z$/, "Z");
   return new InstanceError(
     `${tag} expired on ${since}: its calls, outcomes and output are gone from the broker. ` +
       "What was pulled before is in its archive file; to run it again, submit again.",

@@ -10,6 +10,7 @@ import {
   type OutcomeMeta,
   type SpilledValue,
 } from "../outcome.ts";
+import { PART_BYTES } from "../submit/messages.ts";
 import { leafHash } from "../trust/merkle.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
@@ -25,7 +26,7 @@ async function readParts(
   spilled: SpilledValue,
 ): Promise<Uint8Array> {
   const subject = subjectOf.outputPart(access.u, datacenter, context.tag, message.partsId);
-  if (spilled.bytes > MAX_ENCODED_BYTES) {
+  if (spilled.bytes > Math.min(MAX_ENCODED_BYTES, spilled.parts * PART_BYTES)) {
     throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
   }
   const value = new Uint8Array(spilled.bytes);

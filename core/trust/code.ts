@@ -3,14 +3,17 @@
  * code is stored once per submitter, and nobody else can tell which code it is.
  */
 import { createHash, createHmac } from "node:crypto";
-import { RefusedError } from "../errors.ts";
+import { RefusedError, UsageError } from "../errors.ts";
 import { derive, KEY_BYTES } from "./keys.ts";
 import type { CodeReference } from "./manifest.ts";
 import { fixed, recordType, text, u32 } from "./record.ts";
-import { NONCE_BYTES, openWith, sealWith } from "./seal.ts";
+import { NONCE_BYTES, openWith, SEAL_OVERHEAD, sealWith } from "./seal.ts";
 
 /** Plaintext bytes in one part. */
 export const CODE_PART_BYTES = 512 * 1024;
+
+/** More is refused by whoever would have to hold it: large data belongs in arguments. */
+export const MOST_CODE_BYTES = 256 * 1024 * 1024;
 
 const partData = recordType<{ rootKey: Uint8Array; user: string; name: string; part: number; parts: number }>(
   "humq/code/1",
@@ -45,6 +48,12 @@ export function sealCode(
   owner: { rootKey: Uint8Array; user: string },
   code: Uint8Array,
 ): SealedCode {
+  if (code.length > MOST_CODE_BYTES) {
+    throw new UsageError(
+      `the task's code and the values it closes over take ${code.length >> 20} MB, and may take ${MOST_CODE_BYTES >> 20}: ` +
+        "give large data to its calls as arguments",
+    );
+  }
   const { rootKey, user } = owner;
   const digest = createHash("sha256").update(code).digest();
   const identity = codeIdentity.encode({ rootKey, user, partBytes: CODE_PART_BYTES, digest });
@@ -60,6 +69,13 @@ export function sealCode(
     return sealed;
   });
   return { reference: { name, parts: count, hash: hash.digest() }, key, parts };
+}
+
+/** @throws RefusedError where a manifest names more code than anybody is to hold, or a part is larger than parts are */
+export function checkCodeSize({ name, parts }: CodeReference, part?: Uint8Array): void {
+  const most = CODE_PART_BYTES + SEAL_OVERHEAD;
+  if (parts * CODE_PART_BYTES <= MOST_CODE_BYTES && (part === undefined || part.length <= most)) return;
+  throw new RefusedError(`code ${name.slice(0, 12)}: it is said to be larger than ${MOST_CODE_BYTES >> 20} MB`);
 }
 
 /** @throws RefusedError where the parts are not the ones that the manifest names */

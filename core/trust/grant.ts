@@ -1,5 +1,6 @@
 /** Grants and the directory of datacenters: what the root signs. */
 import { RefusedError, VersionError } from "../errors.ts";
+import { isoTime } from "../moment.ts";
 import { KEY_BYTES, type Signer } from "./keys.ts";
 import { fixed, list, recordType, struct, text, u32, u64 } from "./record.ts";
 import { openSigned, signRecord } from "./signed.ts";
@@ -66,7 +67,7 @@ export const CLOCK_TOLERANCE_MS = 2 * 60_000;
 export function checkNotExpired(grant: Pick<Grant, "name" | "expiresMs">, nowMs: number): void {
   const { name, expiresMs } = grant;
   if (expiresMs === 0 || nowMs <= expiresMs) return;
-  throw new RefusedError(`the grant of ${name} expired on ${new Date(expiresMs).toISOString()}`);
+  throw new RefusedError(`the grant of ${name} expired on ${isoTime(expiresMs)}`);
 }
 
 /** @throws RefusedError where the grant is not valid at `nowMs`, tolerating two minutes of skew */
@@ -74,8 +75,8 @@ export function checkGrantTime(grant: Grant, nowMs: number): void {
   checkNotExpired(grant, nowMs - CLOCK_TOLERANCE_MS);
   if (nowMs < grant.issuedMs - CLOCK_TOLERANCE_MS) {
     throw new RefusedError(
-      `the grant of ${grant.name} is valid from ${new Date(grant.issuedMs).toISOString()} on, but the clock here says ` +
-        `${new Date(nowMs).toISOString()}. Set the clock.`,
+      `the grant of ${grant.name} is valid from ${isoTime(grant.issuedMs)} on, but the clock here says ` +
+        `${isoTime(nowMs)}. Set the clock.`,
     );
   }
 }

@@ -1,4 +1,5 @@
 /** What a person who wants in sends to the owner: `ADD-USER_<signing key>_<encryption key>_<login key>`. */
+import { Point } from "@noble/ed25519";
 import { UsageError } from "../errors.ts";
 import { type Identity, newSeed } from "./identity.ts";
 import { agreementFromSeed, KEY_BYTES } from "./keys.ts";
@@ -28,10 +29,13 @@ export function parseRequest(request: string): AccessRequest {
   try {
     if (prefix === PREFIX && isKey(signing) && isKey(encryption) && rest.length === 0) {
       rawNkey("user", user);
+      const signingKey = Buffer.from(signing, "hex");
+      // Of such a key everybody can make signatures (RFC 8032 leaves it to us to refuse it): nothing could be laid to its holder.
+      if (Point.fromBytes(signingKey).isSmallOrder()) throw new RangeError("a point of small order");
       const encryptionKey = Buffer.from(encryption, "hex");
       // A key that nobody can wrap secrets to would, in the directory, stop everybody's submits.
       agreementFromSeed(newSeed()).agree(encryptionKey);
-      return { signingKey: Buffer.from(signing, "hex"), encryptionKey, user };
+      return { signingKey, encryptionKey, user };
     }
   } catch {
     // falls through to the one message below

@@ -5,6 +5,7 @@ import { ACK_WAIT_MS } from "../broker/queue.ts";
 import { listOutcomes } from "../control/outcomes.ts";
 import { formatDuration } from "../duration.ts";
 import type { Session } from "../instance/session.ts";
+import { isoTime } from "../moment.ts";
 import { queueInfo } from "../reconcile/queue.ts";
 import { openTag, type TagAccess } from "../tag/access.ts";
 import { halfAdvice, halfText } from "../tag/half.ts";
@@ -62,7 +63,7 @@ interface Queue {
 function ended(status: TagStatus): Reason | undefined {
   const { tag, calls, succeeded, errors } = status;
   if (status.expired) {
-    const since = new Date(status.expiresMs).toISOString();
+    const since = isoTime(status.expiresMs);
     return {
       code: "expired",
       message: `it expired on ${since}: no worker starts a call of it, and the broker keeps nothing of it`,

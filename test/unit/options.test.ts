@@ -157,7 +157,7 @@ test.each<[unknown, string]>([
   expect(messageOf(() => checkSubmitOptions(options as SubmitOptions, "costly"))).toBe(message);
 });
 
-const NAME_MESSAGE = "UsageError: task option name: expected a text of at least one character, got ";
+const NAME_MESSAGE = "UsageError: task option name: expected a text of 1 to 1000 characters, got ";
 const DEFAULTS_MESSAGE =
   "UsageError: task option defaults: expected an object of values by parameter name such as { scale: 2 }, got ";
 

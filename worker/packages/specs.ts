@@ -10,6 +10,7 @@ export interface PackageSpec {
 /** npm's own rule for new names (validate-npm-package-name), without leading dots and underscores. */
 const NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 const MAX_NAME = 214;
+const MOST_PACKAGES = 200;
 /** Versions, ranges and dist-tags: no ":", "/" or "@", so no URL, path, git address or alias fits. */
 const RANGE = /^[0-9A-Za-z.^~<>=|*+ -]{1,200}$/;
 
@@ -32,6 +33,11 @@ function parseSpec(spec: string): PackageSpec {
  * @throws UsageError where a spec is not a registry package, or a package is named twice with different ranges
  */
 export function parseSpecs(specs: readonly string[]): PackageSpec[] {
+  if (specs.length > MOST_PACKAGES) {
+    throw new UsageError(
+      `${specs.length} packages are named: at most ${MOST_PACKAGES} can be, and what these need besides`,
+    );
+  }
   const byName = new Map<string, PackageSpec>();
   for (const spec of specs) {
     const parsed = parseSpec(spec);

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { dirname, isAbsolute, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -69,6 +69,8 @@ export function loadSourceMap(url: string, scriptPath: string): SourceMap | null
       return fromJson(text, dirname(scriptPath));
     }
     const file = toPath(url, dirname(scriptPath));
+    // A device or a pipe might never end.
+    if (!statSync(file).isFile()) return null;
     return fromJson(readFileSync(file, "utf8"), dirname(file));
   } catch {
     return null;

@@ -5,6 +5,7 @@ import { HUB_STREAMS, IMPORTED_API, shortUser, streamOf, subjectOf } from "../..
 import { StreamReader } from "../../broker/read.ts";
 import { formatDuration } from "../../duration.ts";
 import { HumqError } from "../../errors.ts";
+import { isoTime } from "../../moment.ts";
 import { CLOCK_TOLERANCE_MS, openDirectory } from "../../trust/grant.ts";
 import type { Instance } from "../home.ts";
 import { openSession, type Session } from "../session.ts";
@@ -52,7 +53,7 @@ function checkGrant({ grant }: Session): Check {
   const whose = `${grant.name} (${grant.role})`;
   if (grant.expiresMs === 0) return ok("grant", `${whose}, valid for ever`);
   const leftMs = grant.expiresMs - Date.now();
-  const until = `${whose}, valid until ${new Date(grant.expiresMs).toISOString()}`;
+  const until = `${whose}, valid until ${isoTime(grant.expiresMs)}`;
   if (leftMs > EXPIRY_NOTICE_MS) return ok("grant", until);
   return warn("grant", `${until}: ${formatDuration(Math.max(0, leftMs))} from now`, "Ask the owner to grant it again.");
 }
