@@ -7,10 +7,15 @@ import { VERSION } from "../core/version.ts";
 import { withFlagNames } from "./flag-name.ts";
 import { OutputClosed } from "./output.ts";
 
-export const EXIT = { done: 0, failed: 1, usage: 2, bug: 70, interrupted: 130 } as const;
+/** 77 is EX_NOPERM of sysexits.h. */
+export const EXIT = { done: 0, failed: 1, usage: 2, bug: 70, locked: 77, interrupted: 130 } as const;
 
 /** Exit codes by `HumqError.code`; those not listed: 1. */
-const EXIT_BY_CODE: Readonly<Record<string, number>> = { usage: EXIT.usage, interrupted: EXIT.interrupted };
+const EXIT_BY_CODE: Readonly<Record<string, number>> = {
+  usage: EXIT.usage,
+  passphrase: EXIT.locked,
+  interrupted: EXIT.interrupted,
+};
 
 export interface Failure {
   exitCode: number;

@@ -1,5 +1,7 @@
 /** Runs one command line. The only place that handles errors and ends the process. */
 import { run } from "@oclif/core/run";
+import { setAsker } from "../core/instance/asker.ts";
+import { askHiddenOnTerminal } from "./ask-hidden.ts";
 import { EXIT, failureOf } from "./failure.ts";
 import { jsonText } from "./json.ts";
 import { flushOutput, hasWrittenData, message, writeData } from "./output.ts";
@@ -31,6 +33,7 @@ export async function main(argv: string[]): Promise<never> {
     process.exit(exitCode);
   };
   hideExperimentNotes();
+  setAsker(askHiddenOnTerminal);
   process.on("uncaughtException", (error) => void end(error));
   try {
     await run(argv, import.meta.url);

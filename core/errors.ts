@@ -83,6 +83,13 @@ export class InstanceError extends HumqError {
   }
 }
 
+/** The root key stays locked: the passphrase is wrong, or there is none and nobody to ask for it. */
+export class PassphraseError extends HumqError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("passphrase", message, options);
+  }
+}
+
 /** The broker cannot be reached, is too old, or refused a request. */
 export class BrokerError extends HumqError {
   constructor(message: string, options?: ErrorOptions) {

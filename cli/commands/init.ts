@@ -18,7 +18,7 @@ to stdout.`);
     "<%= config.bin %> init --finish --instance cluster",
   ];
   static override usage = [
-    "init --host HOST [--port PORT] [--dir DIR] [--datacenter NAME] [--instance NAME] [--json]",
+    "init --host HOST [--port PORT] [--dir DIR] [--datacenter NAME] [--passphrase] [--instance NAME] [--json]",
     "init --finish [--instance NAME] [--json]",
   ];
   static override flags = {
@@ -29,9 +29,12 @@ to stdout.`);
       helpValue: "NAME",
       description: "the first datacenter, whose key is made on this machine [default: main]",
     }),
+    passphrase: Flags.boolean({
+      description: "protect the root key by a passphrase, see humq passphrase",
+    }),
     finish: Flags.boolean({
       description: "the server runs: set it up, or bring it up to this version of humq",
-      exclusive: ["host", "port", "dir", "datacenter"],
+      exclusive: ["host", "port", "dir", "datacenter", "passphrase"],
     }),
   };
 
@@ -47,13 +50,15 @@ to stdout.`);
     port?: number | undefined;
     dir?: string | undefined;
     datacenter?: string | undefined;
+    passphrase?: boolean;
   }) {
     const { instance, host, port, dir, datacenter } = flags;
     if (host === undefined) {
       throw new UsageError("--host is missing: the name or address that people and workers reach the server by");
     }
     const { initInstance } = await import("../../core/instance/init.ts");
-    const made = await initInstance({ ...defined({ instance, port, folder: dir, datacenter }), host });
+    const passphrase = flags.passphrase ? (await import("../new-passphrase.ts")).firstPassphrase() : undefined;
+    const made = await initInstance({ ...defined({ instance, port, folder: dir, datacenter, passphrase }), host });
     const folder = made.configPath.replace(/\/nats\.conf$/, "");
     message(
       `Made the instance "${made.instance.name}": keys in ${made.instance.folder} (keep a backup of root.seed), server configuration in ${folder}\n` +

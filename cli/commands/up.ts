@@ -25,6 +25,9 @@ The join link goes to stdout, everything else to stderr. With --json one object 
     slots: Flags.integer({ helpValue: "N", min: 1, description: "calls that run at once; default: cores" }),
     datacenter: Flags.string({ helpValue: "NAME", description: "the worker's datacenter", default: "local" }),
     worker: Flags.boolean({ allowNo: true, default: true, description: "start a worker beside the broker" }),
+    passphrase: Flags.boolean({
+      description: "a new instance's root key is protected by a passphrase, see humq passphrase",
+    }),
     unsafe: Flags.boolean({
       description: "without bubblewrap, run other users' calls as well: they can read all that you can",
     }),
@@ -36,9 +39,10 @@ The join link goes to stdout, everything else to stderr. With --json one object 
     const { stderrLog } = await import("../../worker/log.ts");
     const interrupt = listenForInterrupt("stopped before the instance was up");
     const { instance: name, port, slots, datacenter, unsafe } = flags;
+    const passphrase = flags.passphrase ? (await import("../new-passphrase.ts")).firstPassphrase() : undefined;
     const { signal } = interrupt;
     const embedded = await startEmbedded({
-      ...defined({ instance: name ?? (process.env.HUMQ_INSTANCE || undefined), port, slots }),
+      ...defined({ instance: name ?? (process.env.HUMQ_INSTANCE || undefined), port, slots, passphrase }),
       datacenter,
       unsafe,
       worker: flags.worker,

@@ -4,9 +4,19 @@ import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { isName } from "../broker/names.ts";
 import { InstanceError, UsageError } from "../errors.ts";
-import { type Identity, identityFromSeed, newSeed, type Root, rootFromSeed } from "../trust/identity.ts";
-import { makePrivateFolder, readIfPresent, readSecret, readSeed, writePrivate, writeSeed } from "./files.ts";
+import { type Identity, identityFromSeed, newSeed, type Root } from "../trust/identity.ts";
+import {
+  createSecret,
+  formatSeed,
+  makePrivateFolder,
+  readIfPresent,
+  readSecret,
+  readSeed,
+  writePrivate,
+  writeSecret,
+} from "./files.ts";
 import { formatLink, type JoinLink, parseLink } from "./link.ts";
+import { readRoot } from "./root-key.ts";
 
 /** `$HUMQ_HOME`, default `~/.config/humq`. */
 export function homeFolder(): string {
@@ -53,7 +63,7 @@ export class Instance {
   }
 
   saveLink(link: JoinLink): void {
-    writePrivate(this.#linkPath, `${formatLink(link)}\n`);
+    writeSecret(this.#linkPath, `${formatLink(link)}\n`);
   }
 
   /** The file of the person's seed, or of a datacenter's. */
@@ -73,7 +83,8 @@ export class Instance {
   ensureIdentity(datacenter?: string): Identity {
     const known = this.identity(datacenter);
     if (known !== undefined) return known;
-    writeSeed(this.#seedPath(datacenter), newSeed());
+    // Another process may be at it as well: there is one identity, whoever made it.
+    createSecret(this.#seedPath(datacenter), formatSeed(newSeed()));
     return this.ensureIdentity(datacenter);
   }
 
@@ -87,10 +98,17 @@ export class Instance {
       .sort();
   }
 
-  /** The root key, on the owner's machine; undefined elsewhere. */
+  /**
+   * The root key, on the owner's machine; undefined elsewhere. One that a passphrase protects is unlocked once in a process.
+   * @throws PassphraseError where the passphrase is wrong, or there is nobody to ask for it
+   */
   root(): Root | undefined {
-    const seed = readSeed(this.rootPath);
-    return seed === undefined ? undefined : rootFromSeed(seed);
+    return readRoot(this.rootPath);
+  }
+
+  /** Whether the root key is here. */
+  get hasRoot(): boolean {
+    return existsSync(this.rootPath);
   }
 
   get rootPath(): string {
@@ -99,11 +117,11 @@ export class Instance {
 
   /** The signed grant fetched last, by the nkey it is for. */
   cachedGrant(user: string): Buffer | undefined {
-    return readIfPresent(this.#grantPath(user));
+    return readSecret(this.#grantPath(user));
   }
 
   cacheGrant(user: string, signed: Uint8Array): void {
-    writePrivate(this.#grantPath(user), signed);
+    writeSecret(this.#grantPath(user), signed);
   }
 
   #grantPath(user: string): string {

@@ -27,6 +27,8 @@ export interface InitOptions {
   folder?: string;
   /** The first datacenter, whose key is made on this machine. Default `main`. */
   datacenter?: string;
+  /** Protects the root key. Default: none. */
+  passphrase?: string;
 }
 
 export interface Initialised {
@@ -102,7 +104,7 @@ export async function initInstance(options: InitOptions): Promise<Initialised> {
   if (existsSync(configPath)) {
     throw new InstanceError(`${configPath} is there already, and is not overwritten. Name another folder with --dir.`);
   }
-  const { instance, undo } = await makeInstance(name, [address]);
+  const { instance, undo } = await makeInstance(name, [address], options.passphrase);
   try {
     const config = await operatorConfig(instance.root()!, name);
     const places = { storeDir: "store", jwtDir: "accounts" };

@@ -8,6 +8,7 @@ import { isGuestCredential } from "../broker/guest.ts";
 import { isName } from "../broker/names.ts";
 import { hostOf, isTls } from "../broker/tls.ts";
 import { UsageError } from "../errors.ts";
+import { guarded } from "../trust/guarded.ts";
 import { operatorNkey, rawNkey } from "../trust/nkeys.ts";
 
 export interface JoinLink {
@@ -70,7 +71,8 @@ export function parseLink(text: string): JoinLink {
   const authorities = parseAuthorities(url.searchParams.getAll("ca"));
   if (authorities === undefined) throw refuse("the authority for its servers is not whole");
   if (authorities.length > 0 && scheme === "nats") throw refuse("it has an authority for its servers, but not tls=1");
-  return { name, servers, rootKey, guest, ...(authorities.length > 0 && { authorities }) };
+  const link = { name, servers, rootKey, guest, ...(authorities.length > 0 && { authorities }) };
+  return guarded(link, `join link of ${name} at ${servers.join(", ")}`);
 }
 
 /** Undefined where one is no certificate in its one and only form. */

@@ -16,13 +16,13 @@ export interface MadeInstance {
  * As `createInstance`, for when more has to succeed before the instance is to stay.
  * @throws InstanceError where it exists already or cannot be written
  */
-export async function makeInstance(name: string, servers: string[]): Promise<MadeInstance> {
+export async function makeInstance(name: string, servers: string[], passphrase?: string): Promise<MadeInstance> {
   let before: string | undefined;
   let instance: Instance;
   try {
     makePrivateFolder(homeFolder());
     before = defaultInstance();
-    instance = await createInstance(name, servers);
+    instance = await createInstance(name, servers, passphrase);
   } catch (cause) {
     if (cause instanceof HumqError) throw cause;
     throw new InstanceError(

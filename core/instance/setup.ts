@@ -10,9 +10,10 @@ import { InstanceError } from "../errors.ts";
 import { newSeed, type Root, rootFromSeed } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
 import { Admin, retryWhileStarting } from "./admin.ts";
-import { makePrivateFolder, writeSeed } from "./files.ts";
+import { makePrivateFolder } from "./files.ts";
 import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
+import { writeRoot } from "./root-key.ts";
 
 /** What a server configuration needs to know of an instance. */
 export interface OperatorConfig {
@@ -31,9 +32,10 @@ export async function operatorConfig(root: Root, name: string): Promise<Operator
 /**
  * Writes root key, the owner's identity and the join link of a new instance, all of it or nothing.
  * @param servers where it will be reached: `nats://HOST:PORT`
+ * @param passphrase protects the root key; default: none
  * @throws InstanceError where an instance of that name is here already
  */
-export async function createInstance(name: string, servers: string[]): Promise<Instance> {
+export async function createInstance(name: string, servers: string[], passphrase?: string): Promise<Instance> {
   const instance = new Instance(name);
   if (instance.exists || existsSync(instance.folder)) {
     throw new InstanceError(
@@ -45,7 +47,7 @@ export async function createInstance(name: string, servers: string[]): Promise<I
     makePrivateFolder(building.folder);
     const seed = newSeed();
     const root = rootFromSeed(seed);
-    writeSeed(building.rootPath, seed);
+    writeRoot(building.rootPath, seed, passphrase);
     building.ensureIdentity();
     building.saveLink({
       name,

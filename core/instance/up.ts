@@ -31,6 +31,8 @@ export interface EmbeddedOptions {
   datacenter?: string;
   /** Run calls of other users even where nothing keeps their code from this account's files. Default false. */
   unsafe?: boolean;
+  /** Protects the root key of an instance that is made now. Default: none. */
+  passphrase?: string;
   /** Hears one sentence per step that may take a while. */
   onProgress?: (message: string) => void;
   /** What the worker says. Default: nothing. */
@@ -83,14 +85,19 @@ async function usualPort(instance: Instance): Promise<number> {
   );
 }
 
-async function findPlace(name: string, wanted: number | undefined): Promise<Place> {
+async function findPlace(name: string, wanted: number | undefined, passphrase?: string): Promise<Place> {
   const instance = new Instance(name);
   if (!instance.exists) {
     const port = wanted ?? (await findFreePort(HOST));
     await checkPort(HOST, port);
-    return { ...(await makeInstance(name, [url(port)])), port };
+    return { ...(await makeInstance(name, [url(port)], passphrase)), port };
   }
-  if (instance.root() === undefined) {
+  if (passphrase !== undefined) {
+    throw new UsageError(
+      `--passphrase is for a new instance, and there is a "${name}" here. To set one: humq passphrase`,
+    );
+  }
+  if (!instance.hasRoot) {
     throw new InstanceError(
       `"${name}" is an instance you joined, not one of yours: its root key is not here. Start one of your own: humq up --instance NAME`,
     );
@@ -172,7 +179,8 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   const progress = options.onProgress ?? (() => undefined);
   const binary = await findNatsServer({ onProgress: progress });
   signal?.throwIfAborted();
-  const place = await findPlace(options.instance ?? DEFAULT_INSTANCE, options.port === 0 ? undefined : options.port);
+  const wanted = options.port === 0 ? undefined : options.port;
+  const place = await findPlace(options.instance ?? DEFAULT_INSTANCE, wanted, options.passphrase);
   const { instance, port, undo } = place;
   const isNew = undo !== undefined;
   let server: NatsServer | undefined;

@@ -5,6 +5,7 @@
  * a broker sends, so a key that also signed manifests would be a signing oracle.
  */
 import { randomBytes } from "node:crypto";
+import { guarded } from "./guarded.ts";
 import { type Agreement, agreementFromSeed, derive, KEY_BYTES, type Signer, signerFromSeed } from "./keys.ts";
 import { type KeyPair, nkeyFromSeed } from "./nkeys.ts";
 
@@ -35,21 +36,25 @@ export function newSeed(): Uint8Array {
 
 export function identityFromSeed(seed: Uint8Array): Identity {
   const login = nkeyFromSeed("user", derive(seed, "humq/identity/1/login"));
-  return {
-    user: login.getPublicKey(),
+  const user = login.getPublicKey();
+  const identity = {
+    user,
     login,
     signer: signerFromSeed(derive(seed, "humq/identity/1/sign")),
     agreement: agreementFromSeed(derive(seed, "humq/identity/1/encrypt")),
-    codeSecret: derive(seed, "humq/identity/1/code"),
+    codeSecret: guarded(derive(seed, "humq/identity/1/code"), "secret"),
   };
+  return guarded(identity, `identity ${user}`);
 }
 
 export function rootFromSeed(seed: Uint8Array): Root {
   const signer = signerFromSeed(seed);
-  return {
+  const operator = nkeyFromSeed("operator", seed);
+  const root: Root = {
     publicKey: signer.publicKey,
-    operator: nkeyFromSeed("operator", seed),
+    operator,
     signer,
     account: (label) => nkeyFromSeed("account", derive(seed, `humq/account/1/${label}`)),
   };
+  return guarded(root, `root key ${operator.getPublicKey()}`);
 }

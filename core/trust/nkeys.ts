@@ -2,13 +2,15 @@
 import { fromPublic, fromSeed, type KeyPair, Prefix } from "@nats-io/nkeys";
 import { Codec } from "@nats-io/nkeys/lib/codec.js";
 import { DecodeError } from "../errors.ts";
+import { guarded } from "./guarded.ts";
 
 export type { KeyPair };
 
 /** The nkey pair of a 32-byte Ed25519 seed. */
 export function nkeyFromSeed(kind: "operator" | "account" | "user", seed: Uint8Array): KeyPair {
   const prefix = { operator: Prefix.Operator, account: Prefix.Account, user: Prefix.User }[kind];
-  return fromSeed(Codec.encodeSeed(prefix, seed));
+  const pair = fromSeed(Codec.encodeSeed(prefix, seed));
+  return guarded(pair, `${kind} nkey ${pair.getPublicKey()}`);
 }
 
 /** 35 bytes are exactly 56 characters of base32; the decoder would take more and ignore them: two names for one key. */

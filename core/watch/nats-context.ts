@@ -6,7 +6,7 @@ import { accountLabel } from "../broker/accounts.ts";
 import { shortUser } from "../broker/names.ts";
 import { UsageError } from "../errors.ts";
 import { Admin } from "../instance/admin.ts";
-import { writePrivate } from "../instance/files.ts";
+import { writePrivate, writeSecret } from "../instance/files.ts";
 import type { Instance } from "../instance/home.ts";
 import type { Session } from "../instance/session.ts";
 
@@ -33,7 +33,7 @@ function write(instance: Instance, name: string, description: string, credential
   const path = join(contextsFolder(), `${name}.json`);
   const suffix = name.slice(`humq-${instance.name}`.length);
   const credentialsPath = join(instance.folder, `nats${suffix}.creds`);
-  writePrivate(credentialsPath, credentials);
+  writeSecret(credentialsPath, credentials);
   const content = { description, url: instance.link.servers.join(","), creds: credentialsPath };
   writePrivate(path, `${JSON.stringify(content, null, 2)}\n`);
   return { context: name, path, credentials: credentialsPath };
