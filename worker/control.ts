@@ -2,6 +2,7 @@
 import { streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { type ControlOwner, ControlState, readControl } from "../core/control/state.ts";
+import { RefusedError } from "../core/errors.ts";
 
 /** What is to be done with a message. */
 export type Verdict =
@@ -62,19 +63,32 @@ export class TagControl {
     return this.#state;
   }
 
-  /** Reads the records again; a tag without a manifest has been deleted. */
-  async refresh(): Promise<void> {
+  /** @returns whether the broker holds all that was known before: what is less is not obeyed */
+  async #read(): Promise<boolean> {
     const { tag } = this.#owner;
+    const now = await readControl(this.#reader, this.#u, this.#owner);
+    // Last, since a delete removes the manifest last.
     const manifest = await this.#reader.next(streamOf.tags(this.#u), subjectOf.manifest(this.#u, tag));
-    if (manifest !== null) this.#state = await readControl(this.#reader, this.#u, this.#owner);
-    else this.#state = new ControlState({ ...this.#owner, deleted: 1, entries: [] });
+    if (manifest === null) this.#state = new ControlState({ ...this.#owner, deleted: 1, entries: [] });
+    else if (now.forgets(this.#state)) return false;
+    else this.#state = now;
+    return true;
+  }
+
+  /**
+   * Reads the records again; a tag without a manifest has been deleted.
+   * @throws RefusedError where less is cancelled or retried than before: what was known goes on being obeyed
+   */
+  async refresh(): Promise<void> {
+    if (await this.#read()) return;
+    throw new RefusedError(`of what was cancelled or retried of ${this.#owner.tag} the broker holds less than before`);
   }
 
   /** What to do with a pulled message; a retry that was not heard of is looked up. */
   async judge(call: MessageOfCalls): Promise<Verdict> {
     const verdict = judge(this.#state, call);
     if (verdict.do !== "release") return verdict;
-    await this.refresh();
-    return judge(this.#state, call);
+    // Where less is there than before, maybe since a replica lags behind, it is to be looked up again later.
+    return (await this.#read()) ? judge(this.#state, call) : verdict;
   }
 }

@@ -4,28 +4,29 @@ import { HUB_STREAMS, IMPORTED_API, shortUser, subjectOf } from "../core/broker/
 import { StreamReader } from "../core/broker/read.ts";
 import { HumqError } from "../core/errors.ts";
 import { serves } from "../core/instance/admin.ts";
+import { NewestGrants } from "../core/instance/newest.ts";
 import type { Session } from "../core/instance/session.ts";
-import { checkGrantTime, type Grant, openGrant } from "../core/trust/grant.ts";
+import { checkGrantTime, type Grant } from "../core/trust/grant.ts";
 import type { RefusalLog } from "./audit/audit.ts";
 import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
 import { readBack } from "./read-back.ts";
 
 export class GrantBook {
-  readonly #session: Session;
   readonly #datacenter: string;
   readonly #reader: StreamReader;
   readonly #log: Log;
   readonly #audit: RefusalLog;
+  readonly #newest: NewestGrants;
   readonly #grants = new Map<string, Grant>();
   #live: Subscription | undefined;
 
   private constructor(session: Session, datacenter: string, reader: StreamReader, log: Log, audit: RefusalLog) {
-    this.#session = session;
     this.#datacenter = datacenter;
     this.#reader = reader;
     this.#log = log;
     this.#audit = audit;
+    this.#newest = new NewestGrants(session.instance, session.link.rootKey);
   }
 
   /** @param onUser hears of each user who has a new grant from now on; those who have one already are in {@link all} */
@@ -63,7 +64,7 @@ export class GrantBook {
   /** @returns the grant, where this datacenter serves its holder */
   #take(signed: Uint8Array): Grant | undefined {
     try {
-      const grant = openGrant(signed, this.#session.link.rootKey);
+      const grant = this.#newest.open(signed);
       if (serves(grant, this.#datacenter)) {
         this.#grants.set(shortUser(grant.user), grant);
         return grant;

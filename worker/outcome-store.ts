@@ -89,8 +89,9 @@ export class OutcomeStore {
   outcome(job: StoredJob, outcome: Outcome): Promise<void> {
     const { u, tag, manifest } = job.tag.runnable;
     const { generation, callHash } = job;
-    const { index, kind, sealed } = outcome;
-    const spill = job.spills.get(index);
+    const { index, kind, sealed, parts } = outcome;
+    // One that broke off in the middle of its parts ends with something that has none.
+    const spill = parts > 0 ? job.spills.get(index) : undefined;
     const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
     const write = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
     const stored =

@@ -4,7 +4,7 @@ import { availableParallelism, hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { UsageError } from "../core/errors.ts";
+import { DecodeError, RefusedError, UsageError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
 import type { Session } from "../core/instance/session.ts";
@@ -333,12 +333,16 @@ export class Worker {
 
   /** Reads what the submitter said of a tag since, and lets go of calls that are not to run any more. */
   async #obey(tag: ActiveTag): Promise<void> {
-    const { u, tag: name, control } = tag.runnable;
+    const { u, tag: name, control, grant } = tag.runnable;
     const [queue, records] = await Promise.allSettled([this.#puller.info(u, name), control.refresh()]);
     if (queue.status === "fulfilled" && queue.value !== undefined) tag.concurrency = queue.value.concurrency;
     for (const read of [queue, records]) {
-      if (read.status === "rejected")
-        this.#log.warn(`could not read what was changed of ${name}: ${(read.reason as Error).message}`);
+      if (read.status !== "rejected") continue;
+      const { message: reason } = read.reason as Error;
+      this.#log.warn(`could not read what was changed of ${name}: ${reason}`);
+      const isRefused = read.reason instanceof RefusedError || read.reason instanceof DecodeError;
+      if (isRefused)
+        this.#audit.refused({ what: "cancel or retry", reason, name: grant.name, user: grant.user, tag: name });
     }
     this.#runner.obey(tag);
     this.#feeder.rouse(tag.runnable.id);

@@ -74,6 +74,26 @@ export class ControlState {
     const found = rangeAt(this.#cancelled, index);
     return found !== undefined && found.generation >= generation ? found.reason : undefined;
   }
+
+  /**
+   * Whether `earlier` says something that this does not say any more. Nothing that was cancelled or retried is ever taken
+   * back but by deleting the tag, so this then is older, or a part was held back.
+   */
+  forgets(earlier: ControlState): boolean {
+    if (this.deleted) return false;
+    if (earlier.deleted || (this.retries.at(-1)?.number ?? 0) < (earlier.retries.at(-1)?.number ?? 0)) return true;
+    const entries = this.cancel?.entries ?? [];
+    const keyOf = ({ first, last, generation }: GenerationRange) => `${first}-${last}-${generation}`;
+    const kept = new Set(entries.flatMap(({ calls }) => calls.map(keyOf)));
+    const covers = (range: GenerationRange) =>
+      kept.has(keyOf(range)) ||
+      entries.some(({ calls }) => {
+        const { first, last, generation } = range;
+        const found = rangeAt(calls, first);
+        return found !== undefined && found.last >= last && found.generation >= generation;
+      });
+    return earlier.cancel?.entries.some(({ calls }) => !calls.every(covers)) === true;
+  }
 }
 
 function check(record: CancelRecord | RetryRecord, owner: ControlOwner): void {
@@ -131,11 +151,10 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
     retries.map(({ calls }) => calls),
     owner,
   );
-  return new ControlState(
-    cancel,
-    retries.sort((a, b) => a.number - b.number),
-    stored?.seq,
-  );
+  retries.sort((a, b) => a.number - b.number);
+  const missing = retries.findIndex(({ number }, i) => number !== i + 1);
+  if (missing >= 0) throw new RefusedError(`retry ${missing + 1} of ${owner.tag} is missing, and later ones are there`);
+  return new ControlState(cancel, retries, stored?.seq);
 }
 
 /** The records of the tag of one's own, as they are now. */

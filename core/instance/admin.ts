@@ -9,19 +9,12 @@ import { publish } from "../broker/publish.ts";
 import { StreamReader } from "../broker/read.ts";
 import { createUserStreams, replicasOf } from "../broker/streams.ts";
 import { BrokerError, InstanceError, VersionError } from "../errors.ts";
-import {
-  type Datacenter,
-  type Directory,
-  type Grant,
-  openDirectory,
-  openGrant,
-  signDirectory,
-  signGrant,
-} from "../trust/grant.ts";
+import { type Datacenter, type Directory, type Grant, openGrant, signDirectory, signGrant } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
 import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
+import { newestDirectory } from "./newest.ts";
 import { checkInstance } from "./protocol.ts";
 import { withLock } from "./server/lock.ts";
 
@@ -32,13 +25,15 @@ export class Admin {
   readonly root: Root;
   readonly #broker: Broker;
   readonly #lockPath: string;
+  readonly #instance: Instance;
   #system: Promise<NatsConnection> | undefined;
   #hub: Promise<NatsConnection> | undefined;
 
-  private constructor(root: Root, broker: Broker, lockPath: string) {
+  private constructor(instance: Instance, root: Root) {
     this.root = root;
-    this.#lockPath = lockPath;
-    this.#broker = broker;
+    this.#instance = instance;
+    this.#lockPath = join(instance.folder, "admin.lock");
+    this.#broker = instance.link;
   }
 
   /** @throws InstanceError where this machine has no root key, or one of another instance */
@@ -55,7 +50,7 @@ export class Admin {
         `the root key in ${instance.rootPath} does not belong to "${instance.name}". Put the right key there, or name another --instance.`,
       );
     }
-    return new Admin(root, link, join(instance.folder, "admin.lock"));
+    return new Admin(instance, root);
   }
 
   /** Changes to who may do what come one after the other: accounts are rebuilt from all grants there are. */
@@ -142,17 +137,16 @@ export class Admin {
   }
 
   async directory(): Promise<Directory> {
-    return directoryOf(await this.hub, this.root);
+    return directoryOf(await this.hub, this.root, this.#instance);
   }
 
   /** In place of `before`, and with the protocol that is spoken here. */
   async publishDirectory(before: Directory, datacenters: Datacenter[]): Promise<void> {
     const issuedMs = Math.max(Date.now(), before.issuedMs + 1);
     const directory = { rootKey: this.root.publicKey, issuedMs, protocol: PROTOCOL, datacenters };
-    await publish(await this.hub, {
-      subject: subjectOf.directory(),
-      data: signDirectory(directory, this.root.signer),
-    });
+    const data = signDirectory(directory, this.root.signer);
+    await publish(await this.hub, { subject: subjectOf.directory(), data });
+    this.#instance.saveDirectory(data);
   }
 
   /**
@@ -163,7 +157,7 @@ export class Admin {
     const hub = await this.login(accountLabel.hub).catch(() => undefined);
     if (hub === undefined) return;
     try {
-      const directory = await directoryOf(hub, this.root).catch((error: unknown) => {
+      const directory = await directoryOf(hub, this.root, this.#instance).catch((error: unknown) => {
         if (error instanceof VersionError) throw error;
         return undefined;
       });
@@ -173,10 +167,13 @@ export class Admin {
     }
   }
 
-  /** Says in the directory what is spoken here, where it says something else. */
+  /** Says in the directory what is spoken here, where it says something else; puts the newest back where the broker lost it. */
   async announceProtocol(): Promise<void> {
     const directory = await this.directory();
-    if (directory.protocol !== PROTOCOL) await this.publishDirectory(directory, directory.datacenters);
+    const newest = this.#instance.savedDirectory();
+    const stored = await storedDirectory(await this.hub);
+    const isThere = newest === undefined || (stored !== undefined && Buffer.compare(stored, newest) === 0);
+    if (directory.protocol !== PROTOCOL || !isThere) await this.publishDirectory(directory, directory.datacenters);
   }
 
   async close(): Promise<void> {
@@ -185,12 +182,15 @@ export class Admin {
   }
 }
 
-async function directoryOf(hub: NatsConnection, { publicKey: rootKey }: Root): Promise<Directory> {
+async function storedDirectory(hub: NatsConnection): Promise<Uint8Array | undefined> {
   const reader = await StreamReader.open(hub);
-  const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
-  return stored === null
-    ? { rootKey, issuedMs: 0, protocol: PROTOCOL, datacenters: [] }
-    : openDirectory(stored.data, rootKey);
+  return (await reader.last(HUB_STREAMS.grants, subjectOf.directory()))?.data;
+}
+
+/** What the broker holds, or a newer one that was seen here: an older one that it puts back is not signed anew. */
+async function directoryOf(hub: NatsConnection, { publicKey: rootKey }: Root, instance: Instance): Promise<Directory> {
+  const newest = newestDirectory(instance, rootKey, await storedDirectory(hub));
+  return newest ?? { rootKey, issuedMs: 0, protocol: PROTOCOL, datacenters: [] };
 }
 
 /** Whether datacenter `name` may serve the holder of `grant`. */

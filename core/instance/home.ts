@@ -124,6 +124,19 @@ export class Instance {
     writeSecret(this.#grantPath(user), signed);
   }
 
+  /** The newest signed directory of datacenters that was seen here; see core/instance/newest.ts. */
+  savedDirectory(): Buffer | undefined {
+    return readIfPresent(this.#directoryPath);
+  }
+
+  saveDirectory(signed: Uint8Array): void {
+    writePrivate(this.#directoryPath, signed);
+  }
+
+  get #directoryPath(): string {
+    return join(this.folder, "directory");
+  }
+
   #grantPath(user: string): string {
     return join(this.folder, "grants", user);
   }

@@ -2,8 +2,9 @@
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { VersionError } from "../errors.ts";
-import { type Directory, openDirectory } from "../trust/grant.ts";
+import type { Directory } from "../trust/grant.ts";
 import { PROTOCOL, VERSION } from "../version.ts";
+import { newestDirectory } from "./newest.ts";
 import type { Session } from "./session.ts";
 
 /**
@@ -29,5 +30,6 @@ export function checkInstance({ protocol }: Pick<Directory, "protocol">, name: s
 export async function checkInstanceOf({ nc, link, instance }: Session): Promise<void> {
   const reader = await StreamReader.open(nc, IMPORTED_API);
   const stored = await reader.next(HUB_STREAMS.grants, subjectOf.directory());
-  if (stored !== null) checkInstance(openDirectory(stored.data, link.rootKey), instance.name);
+  const directory = newestDirectory(instance, link.rootKey, stored?.data);
+  if (directory !== undefined) checkInstance(directory, instance.name);
 }

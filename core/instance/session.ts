@@ -10,6 +10,7 @@ import type { Identity } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
 import type { Instance } from "./home.ts";
 import type { JoinLink } from "./link.ts";
+import { NewestGrants } from "./newest.ts";
 
 /** A logged-in identity. */
 export interface Session {
@@ -30,7 +31,10 @@ function openOwnGrant(signed: Uint8Array, link: JoinLink, identity: Identity): G
   return same ? grant : undefined;
 }
 
-/** Fetches the grant as a guest; undefined where the owner has not granted yet. */
+/**
+ * Fetches the grant as a guest; undefined where the owner has not granted yet.
+ * @throws RefusedError where the root did not sign it, or it is older than one that was fetched before
+ */
 export async function fetchGrant(instance: Instance, identity: Identity): Promise<Grant | undefined> {
   const link = instance.link;
   const nc = await connectBroker(link, await guestLogin(link.guest, identity));
@@ -39,7 +43,7 @@ export async function fetchGrant(instance: Instance, identity: Identity): Promis
     const stored = await reader.last(HUB_STREAMS.grants, subjectOf.grant(identity.user));
     if (stored === null) return undefined;
     const grant = openOwnGrant(stored.data, link, identity);
-    if (grant !== undefined) instance.cacheGrant(identity.user, stored.data);
+    if (grant !== undefined) new NewestGrants(instance, link.rootKey).open(stored.data);
     return grant;
   } finally {
     await nc.close();

@@ -2,10 +2,11 @@
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError, UsageError } from "../errors.ts";
+import { newestDirectory } from "../instance/newest.ts";
 import { checkInstance } from "../instance/protocol.ts";
 import type { Session } from "../instance/session.ts";
 import { nearest } from "../suggest.ts";
-import { type Datacenter, openDirectory } from "../trust/grant.ts";
+import type { Datacenter } from "../trust/grant.ts";
 
 /**
  * @param wanted their names; undefined for all that may serve the submitter
@@ -18,7 +19,7 @@ export async function chooseDatacenters(
 ): Promise<Datacenter[]> {
   const reader = await StreamReader.open(session.nc, IMPORTED_API);
   const stored = await reader.last(HUB_STREAMS.grants, subjectOf.directory());
-  const directory = stored === null ? undefined : openDirectory(stored.data, session.link.rootKey);
+  const directory = newestDirectory(session.instance, session.link.rootKey, stored?.data);
   if (directory !== undefined) checkInstance(directory, session.instance.name);
   const { datacenters: allowed } = session.grant;
   const known = directory?.datacenters ?? [];

@@ -4,6 +4,7 @@ import { type Followed, follow } from "../broker/follow.ts";
 import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
 import { DecodeError, RefusedError } from "../errors.ts";
 import { openLog } from "../trust/log.ts";
+import { AUTH_TAG_BYTES } from "../trust/seal.ts";
 import type { TagAccess } from "./access.ts";
 
 export interface LogText {
@@ -29,17 +30,22 @@ type Decoder = InstanceType<typeof TextDecoder>;
 class Reader {
   readonly #access: TagAccess;
   readonly #calls = new Map<number, { run: number; stdout: Decoder; stderr: Decoder }>();
+  /** By what authenticates them: a piece that comes again is no more output. */
+  readonly #read = new Set<string>();
 
   constructor(access: TagAccess) {
     this.#access = access;
   }
 
-  /** @returns undefined for a piece that was altered or is of something else */
+  /** @returns undefined for a piece that was altered, is of something else, or was read before */
   read({ subject, data }: Pick<Followed, "subject" | "data">): LogPiece | undefined {
     const index = indexOf(subject);
     const { manifest, tagKey } = this.#access;
     try {
       const { stream, text, part } = openLog(tagKey, { ...manifest, index }, data);
+      const id = Buffer.from(data.subarray(-AUTH_TAG_BYTES)).toString("latin1");
+      if (this.#read.has(id)) return undefined;
+      this.#read.add(id);
       let call = this.#calls.get(index);
       if (call === undefined || part === 0) {
         const run = call === undefined ? 0 : call.run + 1;

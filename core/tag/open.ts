@@ -89,11 +89,11 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
  * @throws InstanceError where it was sealed for this call, and only its form is not known here
  */
 export async function openOrRunAgain(pulling: Pulling, stored: StoredOutcome): Promise<Outcome | undefined> {
-  const { access, archive } = pulling;
+  const { access, archive, control } = pulling;
   const { index } = parseOutcome(stored.subject);
   const call = await new StoredCalls(access).find(index).catch(() => undefined);
   // Where two clients retried it at the same time, the archive may hold the hash of the other's message.
-  if (call !== undefined) archive.putHashes(index, [call.hash]);
+  if (call !== undefined && call.generation >= control.generationOf(index)) archive.putHashes(index, [call.hash]);
   try {
     return await openOrThrow(pulling, stored);
   } catch (error) {

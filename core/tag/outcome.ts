@@ -84,6 +84,11 @@ export async function openHead(
   if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
   const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
   const { state } = decoded.meta;
+  if ((decoded.spilled === undefined) !== (message.partsId === "")) {
+    throw new RefusedError(
+      `${kind} of call ${index}: it names parts that it does not have, or has parts without a name`,
+    );
+  }
   // Where there is no call to be bound to, what only holders of the tag's key can have sealed has to be of this run.
   const gone = kind === "error" && state === "lost" && Buffer.compare(message.callHash, NO_CALL) === 0;
   const bound =

@@ -90,11 +90,16 @@ export function signPage(context: CallContext, page: number, calls: readonly Cal
   return { root, messages };
 }
 
-/** Checks the call messages of one tag; remembers the roots of pages whose signature it has checked. */
+function same(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+/** Checks the call messages of one tag; remembers the pages whose signature it has checked. */
 export class CallVerifier {
   readonly #context: CallContext;
   readonly #signingKey: Uint8Array;
-  readonly #roots = new Map<number, Uint8Array>();
+  /** By page: the rest of its statement, and the signature, as they were checked. */
+  readonly #pages = new Map<number, { leaves: number; root: Uint8Array; signature: Uint8Array }>();
 
   constructor(context: CallContext, signingKey: Uint8Array) {
     this.#context = context;
@@ -112,14 +117,16 @@ export class CallVerifier {
     if (leaves > PAGE_MESSAGES) throw new RefusedError(`${what}: its page claims ${leaves} messages`);
     const root = rootOf(hash, position, leaves, proof);
     if (root === undefined) throw new RefusedError(`${what}: its proof does not fit its page`);
-    const known = this.#roots.get(page);
-    if (known === undefined || Buffer.compare(known, root) !== 0) {
+    const known = this.#pages.get(page);
+    const isKnown = known?.leaves === leaves && same(known.root, root) && same(known.signature, signature);
+    if (!isKnown) {
       const statement = pageStatement.encode({ ...this.#context, page, leaves, root });
       if (!verify(this.#signingKey, statement, signature)) {
         throw new RefusedError(`${what}: its page is not signed by the submitter`);
       }
-      if (this.#roots.size > 10_000) this.#roots.clear();
-      this.#roots.set(page, root);
+      if (this.#pages.size > 10_000) this.#pages.clear();
+      // A copy: a part of the message would keep all of it.
+      this.#pages.set(page, { leaves, root, signature: Uint8Array.from(signature) });
     }
     const call = callBody.decode(body);
     if (call.first !== index) throw new RefusedError(`${what}: the signed message is call ${call.first}`);

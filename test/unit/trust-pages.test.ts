@@ -93,15 +93,17 @@ describe("a call message", () => {
     }
   });
 
-  test("altered, before a verifier that knows its page, is refused or is the very call that was signed", () => {
+  test("altered, before a verifier that knows its page, is refused", () => {
     const used = fresh();
-    const call = used.open(encoded, first);
+    used.open(encoded, first);
     for (const { how, bytes: altered } of alterations(encoded)) {
+      let refused = false;
       try {
-        expect(used.open(altered, first), how).toEqual(call);
+        used.open(altered, first);
       } catch (error) {
-        expect(error instanceof RefusedError || error instanceof DecodeError, `${how}: ${error}`).toBe(true);
+        refused = error instanceof RefusedError || error instanceof DecodeError;
       }
+      expect(refused, how).toBe(true);
     }
   });
 
@@ -118,14 +120,14 @@ describe("a call message", () => {
     expect(() => fresh().open(renumbered, first)).toThrow(notSigned);
   });
 
-  test("forged beside a page that the verifier knows is refused: what it remembers is the root, not the page", () => {
+  test("forged beside a page that the verifier knows is refused: what it remembers is root and signature, not the page", () => {
     const used = fresh();
     used.open(encoded, first);
     const forged = signPage(owner, 0, bodiesOf(11), bob.signer);
     const changed = bodiesOf(11).map((body) => ({ ...body, generation: 1 }));
     const other = signPage(owner, 0, changed, bob.signer);
-    // The same bodies lead to the same signed root; whoever put the proof together does not matter.
-    expect(used.open(forged.messages[6]!.message, first).generation).toBe(0);
+    // The same bodies lead to the same root, but it is not the submitter who signed it.
+    expect(() => used.open(forged.messages[6]!.message, first)).toThrow(RefusedError);
     expect(() => used.open(other.messages[6]!.message, first)).toThrow(RefusedError);
   });
 

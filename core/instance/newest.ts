@@ -1,0 +1,69 @@
+/**
+ * The newest grants and directory that this machine has seen. The root's signature on an older one is as good as ever, so
+ * a broker that puts it back could revive a datacenter's lost key, or rights that were narrowed since.
+ */
+import { HumqError, RefusedError } from "../errors.ts";
+import { type Directory, type Grant, openDirectory, openGrant } from "../trust/grant.ts";
+import type { Instance } from "./home.ts";
+
+/** Undefined also for what is damaged, or of an instance that had the same name. */
+function seen<T>(kept: Uint8Array | undefined, open: (signed: Uint8Array) => T): T | undefined {
+  if (kept === undefined) return undefined;
+  try {
+    return open(kept);
+  } catch (error) {
+    if (error instanceof HumqError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * The directory in force: what the broker holds, or a newer one that was seen here before.
+ * @param stored what the broker holds; undefined for nothing
+ * @throws RefusedError where the root did not sign it; VersionError where it is of a newer humq
+ */
+export function newestDirectory(
+  instance: Instance,
+  rootKey: Uint8Array,
+  stored: Uint8Array | undefined,
+): Directory | undefined {
+  const before = seen(instance.savedDirectory(), (signed) => openDirectory(signed, rootKey));
+  if (stored === undefined) return before;
+  const directory = openDirectory(stored, rootKey);
+  if (before !== undefined && before.issuedMs >= directory.issuedMs) return before;
+  instance.saveDirectory(stored);
+  return directory;
+}
+
+/** Grants of others, as workers know them. */
+export class NewestGrants {
+  readonly #instance: Instance;
+  readonly #rootKey: Uint8Array;
+  /** By user, when the newest was issued. */
+  readonly #issuedMs = new Map<string, number>();
+
+  constructor(instance: Instance, rootKey: Uint8Array) {
+    this.#instance = instance;
+    this.#rootKey = rootKey;
+  }
+
+  /** @throws RefusedError where the root did not sign it, or its holder was seen to have a newer one */
+  open(signed: Uint8Array): Grant {
+    const grant = openGrant(signed, this.#rootKey);
+    const { user, name, issuedMs } = grant;
+    const newestMs = this.#issuedMs.get(user) ?? this.#keptMs(user);
+    if (issuedMs < newestMs) {
+      throw new RefusedError(
+        `the grant of ${name} is of ${new Date(issuedMs).toISOString()}, and a newer one was seen here, of ` +
+          `${new Date(newestMs).toISOString()}: somebody put the older one back`,
+      );
+    }
+    if (issuedMs > newestMs) this.#instance.cacheGrant(user, signed);
+    this.#issuedMs.set(user, issuedMs);
+    return grant;
+  }
+
+  #keptMs(user: string): number {
+    return seen(this.#instance.cachedGrant(user), (signed) => openGrant(signed, this.#rootKey))?.issuedMs ?? 0;
+  }
+}
