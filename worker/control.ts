@@ -9,6 +9,8 @@ export type Verdict =
   | { do: "run" }
   /** All its calls are cancelled. */
   | { do: "cancel"; reason: string }
+  /** None of its calls may run, for good. */
+  | { do: "refuse"; reason: string }
   /** Nobody asks for it any more: its tag is deleted, or its calls run in a later generation. */
   | { do: "drop" }
   /** It is of a generation that no signed record speaks of. */

@@ -6,14 +6,14 @@ import { StreamReader } from "../core/broker/read.ts";
 import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
-import type { RefusalLog } from "./audit/audit.ts";
+import type { AuditedTrust } from "./audit/audit.ts";
 import { Catalogue } from "./catalogue.ts";
-import { GrantBook } from "./grants.ts";
 import { hear } from "./hear.ts";
 import type { Log } from "./log.ts";
 import { readQueue } from "./queue.ts";
 import { readBack } from "./read-back.ts";
 import { type RunnableTag, readTag, tagId } from "./tag.ts";
+import { Trust } from "./trust/trust.ts";
 
 /** Live hints can be lost: what is new is looked for now and then, */
 const SWEEP_MS = 60_000;
@@ -32,6 +32,8 @@ export interface DiscoveryHooks {
   onTag(tag: RunnableTag): void;
   /** Calls of a tag (by its id) may have been cancelled. */
   onCancel(id: string): void;
+  /** Grants or the revocation list changed: what may run is to be looked at anew. */
+  onTrust(): void;
   /** The same of any tag: hints may have been missed. */
   onSweep(): Promise<void>;
 }
@@ -41,11 +43,11 @@ export class Discovery {
   readonly #datacenter: string;
   readonly #reader: StreamReader;
   readonly #log: Log;
-  readonly #audit: RefusalLog;
+  readonly #audit: AuditedTrust;
   readonly #hooks: DiscoveryHooks;
   /** By short user. */
   readonly #catalogues = new Map<string, Catalogue>();
-  #grants: GrantBook | undefined;
+  #trust: Trust | undefined;
   #live: Subscription[] = [];
   #sweep: NodeJS.Timeout | undefined;
   #sweeping = false;
@@ -58,7 +60,7 @@ export class Discovery {
     datacenter: string,
     reader: StreamReader,
     log: Log,
-    audit: RefusalLog,
+    audit: AuditedTrust,
     hooks: DiscoveryHooks,
   ) {
     this.#session = session;
@@ -73,7 +75,7 @@ export class Discovery {
     session: Session,
     datacenter: string,
     log: Log,
-    audit: RefusalLog,
+    audit: AuditedTrust,
     hooks: DiscoveryHooks,
   ): Promise<Discovery> {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
@@ -82,19 +84,27 @@ export class Discovery {
       hear(session.nc, subjectOf.anyClose(), log, ({ subject, data }) => void discovery.#hint(subject, data)),
       hear(session.nc, subjectOf.anyCancel(), log, ({ subject, data }) => void discovery.#cancelled(subject, data)),
     ];
-    discovery.#grants = await GrantBook.open(session, datacenter, log, audit, (grant) => {
-      // What was refused under the grant before may be right under this one.
-      discovery.#catalogues.delete(shortUser(grant.user));
-      void discovery.#scan(grant, true);
+    discovery.#trust = await Trust.open(session, datacenter, log, audit, {
+      onGrant: (grant) => {
+        hooks.onTrust();
+        // What was refused under the grant before may be right under this one.
+        discovery.#catalogues.delete(shortUser(grant.user));
+        void discovery.#scan(grant, true);
+      },
+      onRevocations: () => {
+        hooks.onTrust();
+        // It may be the first that is fresh: what could not be looked at before can be now.
+        discovery.#lookForNew();
+      },
     });
     discovery.#sweep = setInterval(() => discovery.#lookForNew(), SWEEP_MS);
     void discovery.sweep();
     return discovery;
   }
 
-  /** Whether the user's grant is valid at this moment. */
-  mayRunNow(u: string): boolean {
-    return this.#grants?.valid(u) !== undefined;
+  /** Whom to serve; undefined while it is read for the first time. */
+  get trust(): Trust | undefined {
+    return this.#trust;
   }
 
   /** Looks through the stored grants and tags of all users; also after a reconnect, when hints were missed. */
@@ -125,14 +135,14 @@ export class Discovery {
   }
 
   async #sweepOnce(whole: boolean): Promise<void> {
-    const grants = this.#grants;
-    if (grants === undefined) return;
+    const trust = this.#trust;
+    if (trust === undefined) return;
     try {
-      await grants.reload();
+      await trust.reload();
     } catch (error) {
       this.#log.warn(`could not read the grants: ${(error as Error).message}`);
     }
-    for (const grant of grants.all()) await this.#scan(grant, whole);
+    for (const grant of trust.all()) await this.#scan(grant, whole);
     await this.#hooks.onSweep();
   }
 
@@ -149,7 +159,7 @@ export class Discovery {
   async #scan(grant: Grant, whole: boolean): Promise<void> {
     const u = shortUser(grant.user);
     // A grant that is not valid now may be renewed: nothing is noted as seen before.
-    if (!this.#hooks.mayServe(grant) || !this.mayRunNow(u)) return;
+    if (!this.#hooks.mayServe(grant) || this.#trust?.valid(u) === undefined) return;
     const catalogue = this.#catalogueOf(u);
     try {
       const records = new Map<string, number>();
@@ -215,7 +225,7 @@ export class Discovery {
 
   /** @returns false where it is to be looked at again later: the broker did not answer, or the grant is not valid now */
   async #consider(u: string, tag: string): Promise<boolean> {
-    const grant = this.#grants?.valid(u);
+    const grant = this.#trust?.valid(u);
     if (grant === undefined) return false;
     if (!this.#hooks.mayServe(grant)) {
       this.#log.warn(
@@ -225,7 +235,7 @@ export class Discovery {
     }
     try {
       const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag);
-      if (runnable !== undefined) this.#hooks.onTag(runnable);
+      if (runnable !== undefined) this.#hooks.onTag(this.#judged(runnable));
       return true;
     } catch (error) {
       const permanent = error instanceof RefusedError || error instanceof DecodeError;
@@ -237,9 +247,19 @@ export class Discovery {
     }
   }
 
+  /** What was submitted before a revocation is refused, call by call, so that its submitter is told. */
+  #judged(runnable: RunnableTag): RunnableTag {
+    const refusal = this.#trust?.refusalOf(runnable);
+    if (refusal === undefined) return runnable;
+    const { tag, grant } = runnable;
+    this.#log.warn(`refused ${tag} by ${grant.name}: ${refusal}`);
+    this.#audit.refused({ what: "tag", reason: refusal, tag, name: grant.name, user: grant.user });
+    return { ...runnable, refusal };
+  }
+
   close(): void {
     clearInterval(this.#sweep);
     for (const live of this.#live) live.unsubscribe();
-    this.#grants?.close();
+    this.#trust?.close();
   }
 }

@@ -83,14 +83,19 @@ export class Feeder {
 
   add(tag: ActiveTag): void {
     // Two looks at the same tag may end at the same time.
-    if (this.#tags.has(tag.runnable.id)) return;
+    if (this.has(tag.runnable.id)) return;
     this.#tags.set(tag.runnable.id, tag);
     this.#fairness.join(tag.runnable.u);
     this.#wake();
   }
 
   has(id: string): boolean {
-    return this.#tags.has(id);
+    return this.#tags.get(id)?.ended === false;
+  }
+
+  /** What may run has changed. */
+  lookAgain(): void {
+    this.#wake();
   }
 
   /** Whether this worker has what a call of the tag needs, with nothing else in hand. */
@@ -107,7 +112,7 @@ export class Feeder {
 
   #remove(tag: ActiveTag): void {
     const { id, u } = tag.runnable;
-    this.#tags.delete(id);
+    if (this.#tags.get(id) === tag) this.#tags.delete(id);
     this.#queued.delete(tag);
     if (!this.tags.some((other) => other.runnable.u === u)) this.#fairness.leave(u);
     this.#finished(tag);
@@ -127,7 +132,7 @@ export class Feeder {
     tag.storing--;
     // One of the calls that may run at once is free again.
     if (tag.limited) tag.restUntilMs = 0;
-    if (tag.expired || tag.want(this.#slots) > 0) this.#wake();
+    if (tag.expired || tag.ended || tag.want(this.#slots) > 0) this.#wake();
   }
 
   /** How many messages of a tag may be taken now, held ahead included. */
@@ -151,7 +156,7 @@ export class Feeder {
   /** Of a tag whose time is over nothing is taken any more; it leaves when nothing of it is in hand. */
   #dropExpired(): void {
     for (const tag of this.tags) {
-      if (tag.expired && tag.held === 0 && tag.storing === 0) this.#remove(tag);
+      if ((tag.expired || tag.ended) && tag.held === 0 && tag.storing === 0) this.#remove(tag);
     }
   }
 

@@ -64,6 +64,12 @@ export class OutcomeStore {
     return writer;
   }
 
+  /** Nothing more of a user's is stored; what comes later begins anew. */
+  abandon(u: string): void {
+    this.#writers.get(u)?.abandon();
+    this.#writers.delete(u);
+  }
+
   /** An outcome that the worker makes itself. @param run how long the call ran and what it held, where it did run */
   error(
     job: StoredJob,

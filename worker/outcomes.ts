@@ -37,6 +37,7 @@ export class OutcomeWriter {
   #waiting: Waiting[] = [];
   #writing = 0;
   #closed = false;
+  #abandoned = false;
 
   constructor(nc: NatsConnection, u: string, datacenter: string, log: Log, cuts: Cuts) {
     this.#nc = nc;
@@ -79,7 +80,7 @@ export class OutcomeWriter {
   async #writeAll(): Promise<void> {
     while (this.#waiting.length > 0 && !this.#closed) {
       const batch = this.#take();
-      if (batch.length < BATCH_WORTH || !(await this.#tryBatch(batch))) {
+      if (this.#abandoned || batch.length < BATCH_WORTH || !(await this.#tryBatch(batch))) {
         await Promise.all(batch.map((outcome) => this.#writeOne(outcome)));
       }
     }
@@ -99,7 +100,7 @@ export class OutcomeWriter {
 
   /** Goes on until it is stored: a result that was computed is not given up while the worker lives. */
   async #writeOne(outcome: Waiting): Promise<void> {
-    for (let waitMs = RETRY_LEAST_MS; !this.#closed; waitMs = Math.min(waitMs * 2, RETRY_MOST_MS)) {
+    for (let waitMs = RETRY_LEAST_MS; !this.#closed && !this.#abandoned; waitMs = Math.min(waitMs * 2, RETRY_MOST_MS)) {
       try {
         await this.#cuts.answer(publish(this.#nc, outcome, expectNone(outcome.slot)));
         break;
@@ -119,6 +120,11 @@ export class OutcomeWriter {
     if (nowMs - this.#toldMs < TELL_MS) return;
     this.#toldMs = nowMs;
     this.#log.warn(`could not store ${subject}, trying again: ${message}`);
+  }
+
+  /** Gives up what is not stored because nobody may store it any more; nobody is to wait for it either. */
+  abandon(): void {
+    this.#abandoned = true;
   }
 
   /** Gives up what is not stored; those calls are not acknowledged and run again elsewhere. */

@@ -45,7 +45,7 @@ function delivery(nc: NatsConnection, acks: Acks, leases: LeaseHolder, message: 
     data: message.data,
     ack: () => {
       leases.drop(reply);
-      acks.ack(reply);
+      if (!abandoned) acks.ack(reply);
     },
     release: (delayMs) => {
       leases.drop(reply);

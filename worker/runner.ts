@@ -38,6 +38,8 @@ export interface RunnerOptions {
   log: Log;
   audit: Audit;
   cuts: Cuts;
+  /** Whether calls of a tag may be begun at this moment. */
+  mayBegin(tag: ActiveTag): boolean;
   /** Opens the tag's code and packages, once. */
   setupOf(tag: ActiveTag): Promise<TagSetup>;
   /** A message needs no executor any more; its outcomes may still have to be stored. */
@@ -115,7 +117,9 @@ export class Runner {
       job.delivery = delivery;
       this.#jobs.add(job);
       const verdict = await tag.runnable.control.judge(call);
+      const { refusal } = tag.runnable;
       if (verdict.do !== "run") job.verdict = verdict;
+      else if (refusal !== undefined) job.verdict = { do: "refuse", reason: refusal };
       const ending = await this.#work(job, delivery);
       if (ending === "stored") delivery.ack();
       else if (!job.abandoned) await this.#handBack(job, delivery, ending);
@@ -186,7 +190,7 @@ export class Runner {
       return "returned";
     }
     for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
-      if (job.abandoned || job.tag.expired) return "returned";
+      if (job.abandoned || !this.#options.mayBegin(job.tag)) return "returned";
       if (!this.#options.audit.writable) {
         this.#rest(job);
         return "returned";
@@ -220,6 +224,8 @@ export class Runner {
         return "returned";
       case "cancel":
         return this.#giveUp(job, new CallCancelled(verdict.reason), "cancelled");
+      case "refuse":
+        return this.#giveUp(job, new CallRefused(verdict.reason), "refused");
       case "drop":
         await this.#stored(job);
         return "stored";
@@ -241,11 +247,25 @@ export class Runner {
     }
   }
 
-  /** Hands back what has not begun of tags whose time is over. */
-  releaseExpired(): void {
+  /** Hands back what has not begun of tags whose time is over, or whose submitter may not be served now. */
+  releaseHeld(): void {
     for (const job of this.#jobs) {
-      if (job.tag.expired && !job.running && !job.ran) this.#pool?.kill(job, "its tag has expired");
+      if (job.running || job.ran || job.verdict !== undefined || this.#options.mayBegin(job.tag)) continue;
+      this.#pool?.kill(job, "none of its tag is begun now");
     }
+  }
+
+  /** Ends what runs of tags that have ended here; nothing of them is stored or handed back any more. */
+  endRevoked(): void {
+    const users = new Set<string>();
+    for (const job of this.#jobs) {
+      if (!job.tag.ended || job.abandoned) continue;
+      job.abandoned = true;
+      job.delivery?.abandon();
+      users.add(job.tag.runnable.u);
+      this.#pool?.kill(job, "its submitter was revoked");
+    }
+    for (const u of users) this.#store.abandon(u);
   }
 
   /** None of its calls is run any more. */

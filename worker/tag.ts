@@ -32,6 +32,8 @@ export interface RunnableTag {
   concurrency: number;
   verifier: CallVerifier;
   control: TagControl;
+  /** Why none of its calls is run, for good; absent where they are. */
+  refusal?: string;
 }
 
 function openManifest(signed: Uint8Array, grant: Grant): Manifest {

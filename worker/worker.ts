@@ -1,6 +1,5 @@
 /** A worker: finds tags, pulls their calls, runs them on its slots, stores what comes out. */
-import { randomBytes } from "node:crypto";
-import { availableParallelism, hostname, tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
@@ -27,6 +26,7 @@ import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
 import { logIn } from "./log-in.ts";
 import { LogWriter } from "./logs.ts";
+import { workerName } from "./name.ts";
 import { packagesFolder } from "./packages/index.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
@@ -54,16 +54,9 @@ export interface WorkerOptions extends LeaveOptions {
 
 /** How long running calls may take to end when the worker stops. */
 const STOP_GRACE_MS = 5_000;
-/** How often to look whether what is held ahead is of a tag that has expired. */
+/** How often to look whether what is held ahead may still be begun. */
 const EXPIRY_LOOK_MS = 1_000;
 const MOST_SLOTS = 4096;
-
-function workerName(): string {
-  const host = hostname()
-    .replace(/[^A-Za-z0-9-]/g, "-")
-    .slice(0, 40);
-  return `${host}-${process.pid}-${randomBytes(3).toString("hex")}`;
-}
 
 export class Worker {
   readonly name: string;
@@ -189,12 +182,7 @@ export class Worker {
       this.#puller,
       { cpus: this.slots, memoryBytes: this.memoryBytes },
       this.#log,
-      // A grant that has run out holds what is queued; what runs goes on.
-      (tag) =>
-        !tag.expired &&
-        this.#audit.writable &&
-        this.#discovery?.mayRunNow(tag.runnable.u) === true &&
-        this.#leave.takes(timeAskedMs(tag.runnable.options)),
+      (tag) => this.#mayBegin(tag) && this.#audit.writable && this.#leave.takes(timeAskedMs(tag.runnable.options)),
       (tag) => this.#leave.room(tag.runnable.options.chunkSize),
       (tag, delivery) => {
         this.#leave.took(tag.runnable.options.chunkSize);
@@ -210,6 +198,7 @@ export class Worker {
       log: this.#log,
       audit: this.#audit,
       cuts: this.#cuts,
+      mayBegin: (tag) => this.#mayBegin(tag),
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
       onEnded: (tag) => {
@@ -232,7 +221,7 @@ export class Worker {
         void this.stop();
       },
     );
-    this.#expiry = setInterval(() => this.#runner.releaseExpired(), EXPIRY_LOOK_MS);
+    this.#expiry = setInterval(() => this.#runner.releaseHeld(), EXPIRY_LOOK_MS);
     const startedMs = Date.now();
     this.#registry = new Registry(nc, () => ({
       worker: this.name,
@@ -244,6 +233,7 @@ export class Worker {
       leavesMs: this.#leave.leavesMs,
       isolation: this.isolation,
       unsafe: this.unsafe,
+      holds: this.#discovery?.trust?.held ?? null,
       version: VERSION,
       protocol: PROTOCOL,
       startedMs,
@@ -267,7 +257,9 @@ export class Worker {
       isActive: (id) => this.#feeder.has(id),
       onHint: (id) => this.#obeyIfActive(id),
       onCancel: (id) => void this.#obeyIfActive(id),
+      onTrust: () => this.#onTrust(),
       onSweep: async () => {
+        this.#feeder.lookAgain();
         for (const tag of this.#feeder.tags) await this.#obey(tag);
       },
       onTag: (runnable) => {
@@ -283,6 +275,22 @@ export class Worker {
         void this.#pool.prewarm(runnable.manifest.user, this.slots, memoryBytes).catch(() => undefined);
       },
     });
+  }
+
+  /** A grant that has run out holds what is queued, as does the lack of a fresh revocation list; what runs goes on. */
+  #mayBegin(tag: ActiveTag): boolean {
+    return !tag.expired && !tag.ended && this.#discovery?.trust?.valid(tag.runnable.u) !== undefined;
+  }
+
+  /** Somebody was granted access, or it was taken from them. */
+  #onTrust(): void {
+    const trust = this.#discovery?.trust;
+    if (trust === undefined) return;
+    if (trust.voided !== undefined) this.#leaveBecause(new ShutOutError(trust.voided));
+    trust.end(this.#feeder.tags);
+    this.#runner.endRevoked();
+    this.#runner.releaseHeld();
+    this.#feeder.lookAgain();
   }
 
   #onLapse(): void {

@@ -5,6 +5,7 @@
  * it serves, narrowed to its own name where it writes. Every account JWT is signed by the root (the operator).
  */
 import * as jwt from "@nats-io/jwt";
+import { RefusedError } from "../errors.ts";
 import type { Role } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
@@ -24,6 +25,12 @@ export const accountLabel = {
 export const DEFAULT_QUOTA_BYTES = 50 * 2 ** 30;
 /** The least: the smallest stream of an account still holds a few records of its kind then. */
 export const LEAST_QUOTA_BYTES = 4 * 2 ** 20;
+
+/**
+ * Logins that an account does not let in, by public nkey: those whose JWT was issued at this second (since 1970) or
+ * before. Connections that they have are cut.
+ */
+export type RevokedLogins = Readonly<Record<string, number>>;
 
 const UNLIMITED = {
   subs: -1,
@@ -170,6 +177,7 @@ export function userAccountJwt(
   root: Root,
   person: { user: string; name: string; role: Role },
   quotaBytes: number,
+  revocations: RevokedLogins = {},
 ): Promise<string> {
   const { user, name, role } = person;
   const fromHub = [
@@ -179,6 +187,7 @@ export function userAccountJwt(
     ...(role === "admin" ? [api(`DIRECT.GET.${HUB_STREAMS.grants}`, true)] : []),
   ];
   return encode(root, name, accountLabel.user(user), {
+    revocations,
     limits: jetStream(quotaBytes, 16),
     exports: exports(userOffers(user, "*")),
     imports: imports(fromHub, root.account(accountLabel.hub)),
@@ -186,13 +195,19 @@ export function userAccountJwt(
 }
 
 /** The account of a datacenter that serves `users` (public nkeys). */
-export function datacenterAccountJwt(root: Root, name: string, users: readonly string[]): Promise<string> {
+export function datacenterAccountJwt(
+  root: Root,
+  name: string,
+  users: readonly string[],
+  revocations: RevokedLogins = {},
+): Promise<string> {
   const fromHub: Offer[] = [
     api(`DIRECT.GET.${HUB_STREAMS.grants}`, true),
     { kind: "service", subject: subjectOf.worker(name, "*") },
     { kind: "stream", subject: "$KV.humq_grants.>" },
   ];
   return encode(root, name, accountLabel.datacenter(name), {
+    revocations,
     imports: [
       ...imports(fromHub, root.account(accountLabel.hub)),
       ...users.flatMap((user) => imports(userOffers(user, name), root.account(accountLabel.user(user)))),
@@ -214,6 +229,7 @@ function workerPermissions(datacenter: string): Partial<jwt.User> {
         `$O.*.C.${datacenter}.>`,
         "humq.log.*.*.*",
         subjectOf.worker(datacenter, "*"),
+        subjectOf.userInfo(),
       ],
     },
     sub: {
@@ -235,4 +251,22 @@ export function loginJwt(
   const exp = Math.ceil(login.expiresMs / 1000);
   const options = exp === 0 ? {} : { exp };
   return jwt.encodeUser(login.name, publicKeyOnly(login.user), root.account(login.label), permissions, options);
+}
+
+/** When a login's JWT was issued, in milliseconds since 1970; NATS counts whole seconds. */
+export function loginIssuedMs(userJwt: string): number {
+  return jwt.decode(userJwt).iat * 1000;
+}
+
+/**
+ * An account as it is, but for the logins that it does not let in.
+ * @param accountJwt as the broker has it
+ * @throws RefusedError where the root did not sign it
+ */
+export function revokeInAccount(root: Root, accountJwt: string, revocations: RevokedLogins): Promise<string> {
+  const { name, nats, sub, iss } = jwt.decode<jwt.Account>(accountJwt);
+  if (iss !== root.operator.getPublicKey())
+    throw new RefusedError(`the account of ${name} is not signed by the root key`);
+  const account = { ...nats, revocations: { ...nats.revocations, ...revocations } };
+  return jwt.encodeAccount(name, publicKeyOnly(sub), account, { signer: root.operator });
 }

@@ -1,5 +1,11 @@
 /** The server's clock, which may differ from this machine's. */
 import type { JetStreamManager } from "@nats-io/jetstream";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { formatDuration } from "../duration.ts";
+import { CLOCK_TOLERANCE_MS } from "../trust/grant.ts";
+import { subjectOf } from "./names.ts";
+
+const TIME_TIMEOUT_MS = 5_000;
 
 /**
  * The time by which the server stamps what is stored; its answers about a stream carry it.
@@ -8,4 +14,28 @@ import type { JetStreamManager } from "@nats-io/jetstream";
 export async function serverTimeMs(manager: JetStreamManager, stream: string): Promise<number | undefined> {
   const { ts } = (await manager.streams.info(stream)) as { ts?: string };
   return ts === undefined ? undefined : Date.parse(ts);
+}
+
+/**
+ * The same as anybody may ask who logs in; half the way there and back is taken off.
+ * @returns milliseconds since 1970; undefined where the server does not say
+ */
+export async function askServerTime(nc: NatsConnection): Promise<number | undefined> {
+  try {
+    const sentMs = performance.now();
+    const reply = await nc.request(subjectOf.userInfo(), "", { timeout: TIME_TIMEOUT_MS });
+    const { server } = reply.json<{ server?: { time?: string } }>();
+    const serverMs = Date.parse(server?.time ?? "") + (performance.now() - sentMs) / 2;
+    return Number.isFinite(serverMs) ? serverMs : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @returns that the two are further apart than is tolerated, as a sentence without its period; undefined where they are not */
+export function clocksApart(hereMs: number, serverMs: number): string | undefined {
+  const offMs = serverMs - hereMs;
+  if (Math.abs(offMs) <= CLOCK_TOLERANCE_MS) return undefined;
+  const off = formatDuration(Math.abs(offMs));
+  return `the broker's clock is ${off} ${offMs > 0 ? "ahead of" : "behind"} this machine's, and 2m at most is tolerated`;
 }

@@ -58,6 +58,10 @@ export const subjectOf = {
   anyOutput: (u: string, tag: string) => `$O.humq_outputs_${u}.C.*.${tag}.>`,
   grant: (user: string) => `$KV.humq_grants.user.${user}`,
   directory: () => "$KV.humq_grants.directory",
+  /** Where the server says who somebody is, and what time it has. */
+  userInfo: () => "$SYS.REQ.USER.INFO",
+  /** The revocation list. */
+  revoked: () => "$KV.humq_grants.revoked",
   worker: (dc: string, worker: string) => `$KV.humq_workers.${dc}.${worker}`,
 } as const;
 

@@ -1,21 +1,41 @@
 /** What the owner of the root key does: accounts, grants, the directory of datacenters. */
 import { join } from "node:path";
+import { jetstreamManager } from "@nats-io/jetstream";
 import { createUser } from "@nats-io/nkeys";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { accountLabel, datacenterAccountJwt, loginJwt, quotaIn, userAccountJwt } from "../broker/accounts.ts";
+import {
+  accountLabel,
+  datacenterAccountJwt,
+  loginJwt,
+  quotaIn,
+  type RevokedLogins,
+  revokeInAccount,
+  userAccountJwt,
+} from "../broker/accounts.ts";
+import { clocksApart, serverTimeMs } from "../broker/clock.ts";
 import { type Broker, connectBroker } from "../broker/connect.ts";
 import { HUB_STREAMS, subjectOf } from "../broker/names.ts";
 import { publish } from "../broker/publish.ts";
 import { StreamReader } from "../broker/read.ts";
 import { createUserStreams, replicasOf } from "../broker/streams.ts";
 import { BrokerError, InstanceError, VersionError } from "../errors.ts";
-import { type Datacenter, type Directory, type Grant, openGrant, signDirectory, signGrant } from "../trust/grant.ts";
+import {
+  type Datacenter,
+  type Directory,
+  type Grant,
+  isRevokedNotice,
+  openGrant,
+  signDirectory,
+  signGrant,
+} from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
+import { type RevocationList, revocationOf, revokedLogins } from "../trust/revocation.ts";
 import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
 import { newestDirectory } from "./newest.ts";
 import { checkInstance } from "./protocol.ts";
+import { RevocationStore } from "./revocations.ts";
 import { withLock } from "./server/lock.ts";
 
 /** Logins of the owner last for one command. */
@@ -23,6 +43,8 @@ const LOGIN_MS = 10 * 60_000;
 
 export class Admin {
   readonly root: Root;
+  /** The revocation list. */
+  readonly revocations: RevocationStore;
   readonly #broker: Broker;
   readonly #lockPath: string;
   readonly #instance: Instance;
@@ -34,6 +56,7 @@ export class Admin {
     this.#instance = instance;
     this.#lockPath = join(instance.folder, "admin.lock");
     this.#broker = instance.link;
+    this.revocations = new RevocationStore(instance, root, () => this.hub);
   }
 
   /** @throws InstanceError where this machine has no root key, or one of another instance */
@@ -80,6 +103,17 @@ export class Admin {
     return this.#hub;
   }
 
+  /**
+   * What is signed here is valid by the clock.
+   * @throws InstanceError where this machine's and the broker's are more than two minutes apart
+   */
+  async checkClock(): Promise<void> {
+    const manager = await jetstreamManager(await this.hub, { checkAPI: false });
+    const serverMs = await serverTimeMs(manager, HUB_STREAMS.grants);
+    const apart = serverMs === undefined ? undefined : clocksApart(Date.now(), serverMs);
+    if (apart !== undefined) throw new InstanceError(`${apart}. Set the clocks (NTP): grants are valid by the clock.`);
+  }
+
   /** Gives the running server a new or changed account; no restart. */
   async pushAccount(accountJwt: string): Promise<void> {
     const nc = await this.#systemConnection;
@@ -99,7 +133,8 @@ export class Admin {
   }
 
   async pushUserAccount(grant: Pick<Grant, "user" | "name" | "role">, quotaBytes: number): Promise<void> {
-    const token = await userAccountJwt(this.root, grant, quotaBytes);
+    const revoked = revokedLogins(await this.revocations.current(), [grant.user]);
+    const token = await userAccountJwt(this.root, grant, quotaBytes, revoked);
     const isLess = quotaBytes < ((await this.quota(grant.user)) ?? 0);
     // Streams reserve their part: what is there must fit into the account before and after.
     if (!isLess) await this.pushAccount(token);
@@ -113,10 +148,27 @@ export class Admin {
     if (isLess) await this.pushAccount(token);
   }
 
+  /** Tells the broker which logins an account does not let in any more; connections that they have are cut. */
+  async pushRevocation(label: string, revoked: RevokedLogins): Promise<void> {
+    const nc = await this.#systemConnection;
+    const account = this.root.account(label).getPublicKey();
+    const reply = await nc.request(`$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`, "", { timeout: 10_000 });
+    // Nobody logs in to an account that the broker does not have.
+    if (reply.data.length > 0) await this.pushAccount(await revokeInAccount(this.root, reply.string(), revoked));
+  }
+
   /** Rebuilds a datacenter's account from the grants, so that it serves exactly whom it may serve. */
   async pushDatacenterAccount(name: string, grants: readonly Grant[]): Promise<void> {
-    const served = grants.filter((grant) => serves(grant, name)).map((grant) => grant.user);
-    await this.pushAccount(await datacenterAccountJwt(this.root, name, served));
+    const revocations = await this.revocations.current();
+    const workers = grants.filter((grant) => grant.role === "worker" && grant.datacenters[0] === name);
+    const isServed = workers.some((worker) => isInForce(worker, revocations));
+    const served = isServed ? grants.filter((grant) => serves(grant, name) && isInForce(grant, revocations)) : [];
+    const users = served.map((grant) => grant.user);
+    const revoked = revokedLogins(
+      revocations,
+      workers.map(({ user }) => user),
+    );
+    await this.pushAccount(await datacenterAccountJwt(this.root, name, users, revoked));
   }
 
   /** All grants, each checked. */
@@ -196,6 +248,13 @@ async function directoryOf(hub: NatsConnection, { publicKey: rootKey }: Root, in
 /** Whether datacenter `name` may serve the holder of `grant`. */
 export function serves(grant: Grant, name: string): boolean {
   return grant.role !== "worker" && (grant.datacenters.length === 0 || grant.datacenters.includes(name));
+}
+
+/** Whether a grant was not revoked, nor replaced by a narrower one. */
+export function isInForce(grant: Grant, revocations: RevocationList | undefined): boolean {
+  if (isRevokedNotice(grant)) return false;
+  const entry = revocationOf(revocations, grant.user);
+  return entry === undefined || grant.issuedMs > entry.beforeMs;
 }
 
 const STARTING_RETRIES = 100;

@@ -1,11 +1,14 @@
 /** Letting people and datacenters in. */
-import { accountLabel, DEFAULT_QUOTA_BYTES, LEAST_QUOTA_BYTES, loginJwt } from "../broker/accounts.ts";
+import { setTimeout as delay } from "node:timers/promises";
+import { accountLabel, DEFAULT_QUOTA_BYTES, LEAST_QUOTA_BYTES, loginIssuedMs, loginJwt } from "../broker/accounts.ts";
 import { isName, shortUser } from "../broker/names.ts";
+import { formatDuration } from "../duration.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { formatMemory } from "../memory.ts";
 import { nearest } from "../suggest.ts";
-import { type Grant, ROLES, type Role } from "../trust/grant.ts";
+import { type Grant, isRevokedNotice, ROLES, type Role } from "../trust/grant.ts";
 import { type AccessRequest, parseRequest } from "../trust/request.ts";
+import { revocationOf, revokedLogins } from "../trust/revocation.ts";
 import { Admin } from "./admin.ts";
 import { findInstance } from "./home.ts";
 
@@ -63,6 +66,8 @@ function isAlike(one: string, other: string): boolean {
 /** Names and keys stand for one identity each. */
 function checkFree(name: string, request: AccessRequest, grants: readonly Grant[]): void {
   for (const grant of grants) {
+    // Who was revoked and comes back with a new identity keeps the name.
+    if (grant.user !== request.user && grant.name === name && isRevokedNotice(grant)) continue;
     if (grant.user === request.user && grant.name !== name) {
       throw new InstanceError(
         `this request was granted before, as "${grant.name}". Renew it under that name: humq grant REQUEST ${grant.name}`,
@@ -88,12 +93,38 @@ function sameKey(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
 
+/** How long a new grant waits to be later than what it must not be covered by. */
+const LATER_MOST_MS = 5_000;
+
+/** When a grant and its login were issued, whichever is later: the login's time is in whole seconds. */
+export function issuedOf(grant: Grant | undefined): number {
+  if (grant === undefined) return 0;
+  return isRevokedNotice(grant) ? grant.issuedMs : Math.max(grant.issuedMs, loginIssuedMs(grant.userJwt));
+}
+
+/**
+ * Waits until a login that is issued now is not covered by what is said of those up to `beforeMs`; NATS counts whole seconds.
+ * @throws InstanceError where that would take too long
+ */
+async function laterThan(beforeMs: number, name: string): Promise<void> {
+  const waitMs = (Math.floor(beforeMs / 1000) + 1) * 1000 - Date.now();
+  if (waitMs > LATER_MOST_MS) {
+    throw new InstanceError(
+      `${name} was granted or revoked last on ${new Date(beforeMs).toISOString()}, which is later than what the clock here says ` +
+        `(${new Date().toISOString()}), so a grant made now would be void. Set the clock; else try again in ${formatDuration(waitMs)}.`,
+    );
+  }
+  if (waitMs > 0) await delay(waitMs);
+}
+
 async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[]): Promise<void> {
   const [name] = grant.datacenters;
   if (name === undefined || grant.datacenters.length !== 1) {
     throw new UsageError("a worker's grant names exactly one datacenter");
   }
-  const holder = others.find((other) => other.role === "worker" && other.datacenters[0] === name);
+  const holder = others.find(
+    (other) => other.role === "worker" && other.datacenters[0] === name && !isRevokedNotice(other),
+  );
   if (holder !== undefined) {
     throw new InstanceError(
       `datacenter "${name}" has a key already (granted as "${holder.name}"). All its workers share that key: ` +
@@ -105,7 +136,7 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
   if (like !== undefined) {
     throw new InstanceError(`the datacenter name "${name}" is too much like "${like.name}". Choose another one.`);
   }
-  await admin.pushDatacenterAccount(name, others);
+  await admin.pushDatacenterAccount(name, [...others, grant]);
   const { encryptionKey, signingKey } = grant;
   await admin.publishDirectory(directory, [
     ...directory.datacenters.filter((other) => other.name !== name && !sameKey(other.encryptionKey, encryptionKey)),
@@ -141,6 +172,10 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   checkNames(name, datacenters);
   const grants = await admin.grants();
   checkFree(name, parsed, grants);
+  const before = grants.find((other) => other.user === parsed.user);
+  await admin.checkClock();
+  const list = (await admin.revocations.current()) ?? (await admin.revocations.publish());
+  await laterThan(Math.max(issuedOf(before), revocationOf(list, parsed.user)?.beforeMs ?? 0), name);
   const label = role === "worker" ? accountLabel.datacenter(datacenters[0] ?? name) : accountLabel.user(parsed.user);
   const issuedMs = Date.now();
   const expiresMs = options.expiresInMs === undefined ? 0 : issuedMs + options.expiresInMs;
@@ -165,7 +200,25 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   if (role === "worker") await grantWorker(admin, granted, others);
   else await grantPerson(admin, granted, others, options.quotaBytes);
   await admin.publishGrant(granted);
+  if (before !== undefined && isNarrower(granted, before)) await voidBefore(admin, before);
   return granted;
+}
+
+/** Whether the new grant takes away something that the one before gave. */
+function isNarrower(next: Grant, before: Grant): boolean {
+  if (isRevokedNotice(before)) return false;
+  const was = before.datacenters;
+  const lessPlaces =
+    next.datacenters.length > 0 && (was.length === 0 || was.some((name) => !next.datacenters.includes(name)));
+  return lessPlaces || next.role !== before.role;
+}
+
+/** The grant before, and its login, count no more: its holder logs in again with the new one, by itself. */
+async function voidBefore(admin: Admin, before: Grant): Promise<void> {
+  const { user, name, role, datacenters } = before;
+  const list = await admin.revocations.publish([{ user, name, beforeMs: issuedOf(before), revokedMs: 0 }]);
+  const label = role === "worker" ? accountLabel.datacenter(datacenters[0] ?? name) : accountLabel.user(user);
+  await admin.pushRevocation(label, revokedLogins(list, [user]));
 }
 
 /**

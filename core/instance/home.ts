@@ -137,6 +137,19 @@ export class Instance {
     return join(this.folder, "directory");
   }
 
+  /** The signed revocation list that was seen last here; see core/instance/revocations.ts. */
+  savedRevocations(): Buffer | undefined {
+    return readIfPresent(this.#revocationsPath);
+  }
+
+  saveRevocations(signed: Uint8Array): void {
+    writePrivate(this.#revocationsPath, signed);
+  }
+
+  get #revocationsPath(): string {
+    return join(this.folder, "revocations");
+  }
+
   #grantPath(user: string): string {
     return join(this.folder, "grants", user);
   }

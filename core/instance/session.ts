@@ -5,7 +5,7 @@ import { guestLogin } from "../broker/guest.ts";
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError } from "../errors.ts";
-import { checkGrantTime, checkNotExpired, type Grant, openGrant } from "../trust/grant.ts";
+import { checkGrantTime, checkNotExpired, type Grant, isRevokedNotice, openGrant } from "../trust/grant.ts";
 import type { Identity } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
 import type { Instance } from "./home.ts";
@@ -60,6 +60,12 @@ async function validGrant(instance: Instance, identity: Identity, fresh: boolean
   if (grant === undefined) {
     throw new InstanceError(
       `the owner of "${instance.name}" has not granted you access yet. Send them this request: ${formatRequest(identity)}`,
+    );
+  }
+  if (isRevokedNotice(grant)) {
+    throw new InstanceError(
+      `your access to "${instance.name}" as "${grant.name}" was revoked on ${new Date(grant.issuedMs).toISOString()}. ` +
+        `If that should not be, ask its owner to grant it again: humq grant ${formatRequest(identity)} ${grant.name}`,
     );
   }
   checkGrantTime(grant, Date.now());

@@ -13,6 +13,7 @@ import { Admin, retryWhileStarting } from "./admin.ts";
 import { makePrivateFolder } from "./files.ts";
 import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
+import { renewWith } from "./revoke.ts";
 import { writeRoot } from "./root-key.ts";
 
 /** What a server configuration needs to know of an instance. */
@@ -85,6 +86,7 @@ async function updateHub(admin: Admin, instance: Instance): Promise<void> {
   const hub = await admin.hub;
   await retryWhileStarting(() => createHubStreams(hub));
   await admin.announceProtocol();
+  await renewWith(admin);
 }
 
 /**

@@ -25,8 +25,13 @@ export interface Grant {
   issuedMs: number;
   /** Milliseconds since 1970; 0 for never. */
   expiresMs: number;
-  /** The NATS user JWT with which the identity logs in. */
+  /** The NATS user JWT with which the identity logs in; empty in the notice that takes a revoked grant's place. */
   userJwt: string;
+}
+
+/** Whether this is what stands in a revoked grant's place, so that its holder is told. */
+export function isRevokedNotice(grant: Pick<Grant, "userJwt">): boolean {
+  return grant.userJwt === "";
 }
 
 const grantRecord = recordType<Omit<Grant, "role"> & { role: string }>("humq/grant/1", {

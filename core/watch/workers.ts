@@ -25,6 +25,8 @@ export interface WorkerEntry {
   /** `bubblewrap`, or `none`: then it runs its own owner's calls only, unless `unsafe`. */
   isolation: string;
   unsafe: boolean;
+  /** Why it takes no new work from anybody, as a sentence without its period; null: it does. */
+  holds: string | null;
   version: string;
   /** What it speaks, see core/version.ts. */
   protocol: number;
@@ -36,6 +38,9 @@ export interface WorkerEntry {
    */
   heardMs: number;
 }
+
+/** Of a worker's reason for not taking work, as much is shown. */
+const HOLDS_CHARACTERS = 400;
 
 /** Every worker writes its own entry, so each field may hold anything. */
 function parseEntry(subject: string, text: string, heardMs: number): WorkerEntry | undefined {
@@ -61,6 +66,7 @@ function parseEntry(subject: string, text: string, heardMs: number): WorkerEntry
     tags: count("tags"),
     isolation: string("isolation"),
     unsafe: said.unsafe === true,
+    holds: typeof said.holds === "string" ? said.holds.slice(0, HOLDS_CHARACTERS) : null,
     version: string("version"),
     // Before there was a number it was 1.
     protocol: Math.max(1, count("protocol")),

@@ -38,7 +38,12 @@ export interface RefusalLog {
   refused(refusal: Refusal): void;
 }
 
-export class Audit implements RefusalLog {
+/** What parts need of it that judge whom to trust. */
+export interface AuditedTrust extends RefusalLog {
+  revoked(entry: { name: string; user: string; beforeMs: number; serial: number }): void;
+}
+
+export class Audit implements AuditedTrust {
   readonly #file: AuditFile;
   readonly #log: Log;
   readonly #begun = new BegunCalls();

@@ -1,0 +1,93 @@
+/** Taking access back, and keeping the revocation list fresh. */
+import { accountLabel, type RevokedLogins } from "../broker/accounts.ts";
+import { InstanceError } from "../errors.ts";
+import { nearest } from "../suggest.ts";
+import { type Grant, isRevokedNotice } from "../trust/grant.ts";
+import { type RevocationList, revokedLogins } from "../trust/revocation.ts";
+import { Admin } from "./admin.ts";
+import { issuedOf } from "./grant.ts";
+import { findInstance } from "./home.ts";
+
+function find(grants: readonly Grant[], name: string): Grant {
+  const named = grants.filter((grant) => grant.name === name);
+  // A name may have gone on to a new identity of the same person.
+  const found = named.find((grant) => !isRevokedNotice(grant)) ?? named[0];
+  if (found !== undefined) return found;
+  const known = grants.filter((grant) => !isRevokedNotice(grant)).map((grant) => grant.name);
+  const hint = nearest(name, known);
+  throw new InstanceError(
+    `nobody is granted access as ${JSON.stringify(name)} (known: ${known.join(", ") || "none"})${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
+  );
+}
+
+/** A datacenter that nobody may serve for is not offered to submitters any more, and serves nobody. */
+async function revokeDatacenter(admin: Admin, grant: Grant, grants: readonly Grant[]): Promise<void> {
+  const name = grant.datacenters[0] ?? grant.name;
+  await admin.pushDatacenterAccount(name, grants);
+  const directory = await admin.directory();
+  const others = directory.datacenters.filter(({ signingKey }) => Buffer.compare(signingKey, grant.signingKey) !== 0);
+  if (others.length < directory.datacenters.length) await admin.publishDirectory(directory, others);
+}
+
+async function revokePerson(
+  admin: Admin,
+  grant: Grant,
+  grants: readonly Grant[],
+  logins: RevokedLogins,
+): Promise<void> {
+  await admin.pushRevocation(accountLabel.user(grant.user), logins);
+  for (const { name } of (await admin.directory()).datacenters) await admin.pushDatacenterAccount(name, grants);
+}
+
+/** With an open {@link Admin}; see {@link revokeAccess}. */
+export function revokeWith(admin: Admin, name: string): Promise<Grant> {
+  return admin.exclusive(async () => {
+    const grants = await admin.grants();
+    const grant = find(grants, name);
+    const nowMs = Date.now();
+    const entry = { user: grant.user, name, beforeMs: Math.max(nowMs, issuedOf(grant)), revokedMs: nowMs };
+    // Said again it is done again: what was interrupted is finished, and nothing is added.
+    const list = await admin.revocations.publish(isRevokedNotice(grant) ? [] : [entry]);
+    const logins = revokedLogins(list, [grant.user]);
+    if (grant.role === "worker") await revokeDatacenter(admin, grant, grants);
+    else await revokePerson(admin, grant, grants, logins);
+    if (isRevokedNotice(grant)) return grant;
+    const notice = { ...grant, issuedMs: entry.beforeMs, expiresMs: entry.revokedMs, userJwt: "" };
+    await admin.publishGrant(notice);
+    return notice;
+  });
+}
+
+/**
+ * Takes the access of a person or of a datacenter back, at once: what they are connected with is cut, their logins and
+ * grants are void, their calls are not run any more. What they stored stays. They can be granted access again.
+ * @param name as in the grant
+ * @returns what stands in the grant's place; its `expiresMs` is when it was revoked
+ * @throws InstanceError where nobody has that name, or the root key is not here
+ */
+export async function revokeAccess(name: string, options: { instance?: string } = {}): Promise<Grant> {
+  const admin = Admin.open(findInstance(options.instance));
+  try {
+    return await revokeWith(admin, name);
+  } finally {
+    await admin.close();
+  }
+}
+
+/** With an open {@link Admin}: signs the next revocation list, which revokes what the one before did. */
+export function renewWith(admin: Admin): Promise<RevocationList> {
+  return admin.exclusive(() => admin.revocations.publish());
+}
+
+/**
+ * Signs the next revocation list, good for another week; workers take no work without a fresh one.
+ * @throws InstanceError where the root key is not here, BrokerError where the broker cannot be reached
+ */
+export async function renewRevocations(options: { instance?: string } = {}): Promise<RevocationList> {
+  const admin = Admin.open(findInstance(options.instance));
+  try {
+    return await renewWith(admin);
+  } finally {
+    await admin.close();
+  }
+}
