@@ -14,7 +14,7 @@ export class CallFailed extends CallEndError {
   }
 }
 
-/** Over a limit that its submitter set. */
+/** Over a limit that its submitter set, or the worker. */
 export class CallKilled extends CallEndError {
   constructor(message: string, options?: ErrorOptions) {
     super("call-killed", message, options);
@@ -57,9 +57,9 @@ export function isKilledFromOutside({ kind, signal }: EndCause): boolean {
   return kind === "signal" && signal === "SIGKILL";
 }
 
-/** Whether the call went over a limit that its submitter set. */
+/** Whether the call went over a limit that its submitter set, or the worker. */
 export function isOverLimit({ kind }: EndCause): boolean {
-  return kind === "time" || kind === "memory";
+  return kind === "time" || kind === "memory" || kind === "limit";
 }
 
 /** What a call is told that took its executor down. */

@@ -3,6 +3,7 @@ import { BrokerError, HumqError } from "../core/errors.ts";
 import type { CodeCache } from "./code.ts";
 import type { TagSetup } from "./executor/job.ts";
 import type { Isolation } from "./isolation/isolation.ts";
+import type { Allowance } from "./limits/allowance.ts";
 import { installPackages } from "./packages/index.ts";
 import type { RunnableTag } from "./tag.ts";
 
@@ -18,6 +19,8 @@ export async function prepareTag(
   options: {
     packagesCache: string;
     isolation: Isolation;
+    network: "host" | "none";
+    allowance: Allowance;
     /** Hears what code it is; nothing of it runs before this has resolved. */
     onCode(code: Uint8Array): Promise<void>;
   },
@@ -33,6 +36,8 @@ export async function prepareTag(
     cacheDir: options.packagesCache,
     user,
     isolation: options.isolation,
+    network: options.network,
+    allowance: options.allowance,
   });
   return { ...setup, packagesDir };
 }

@@ -1,9 +1,9 @@
 /** A worker: finds tags, pulls their calls, runs them on its slots, stores what comes out. */
-import { availableParallelism, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { IMPORTED_API } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
-import { DecodeError, RefusedError, UsageError } from "../core/errors.ts";
+import { DecodeError, RefusedError } from "../core/errors.ts";
 import { findInstance, type Instance } from "../core/instance/home.ts";
 import { checkInstanceOf } from "../core/instance/protocol.ts";
 import type { Session } from "../core/instance/session.ts";
@@ -18,9 +18,12 @@ import { Discovery } from "./discovery.ts";
 import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
+
+import { checkDemands, type SandboxDemands } from "./isolation/demands.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
 import { Leases } from "./lease/leases.ts";
-import { lackOf, workerMemoryBytes } from "./limits/capacity.ts";
+import { type Allowance, type AllowanceOptions, allowanceOf } from "./limits/allowance.ts";
+import { lackOf, workerMemoryBytes, workerSlots } from "./limits/capacity.ts";
 import { MemoryGroups } from "./limits/cgroup.ts";
 import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
@@ -34,7 +37,7 @@ import { Runner } from "./runner.ts";
 import { isCallsError, prepareTag } from "./setup.ts";
 import { ShutOutError } from "./shut-out.ts";
 
-export interface WorkerOptions extends LeaveOptions {
+export interface WorkerOptions extends LeaveOptions, SandboxDemands, AllowanceOptions {
   /** Default: `HUMQ_INSTANCE`, else the default instance. */
   instance?: string;
   /** Default: the one whose key is on this machine. */
@@ -46,8 +49,6 @@ export interface WorkerOptions extends LeaveOptions {
    * machine, its cgroup or its Slurm job has.
    */
   memory?: number | string;
-  /** Without bubblewrap, run other users' calls as well. They can then read what this account can. Default false. */
-  unsafe?: boolean;
   /** Default: says nothing. */
   log?: Log;
 }
@@ -56,7 +57,6 @@ export interface WorkerOptions extends LeaveOptions {
 const STOP_GRACE_MS = 5_000;
 /** How often to look whether what is held ahead may still be begun. */
 const EXPIRY_LOOK_MS = 1_000;
-const MOST_SLOTS = 4096;
 
 export class Worker {
   readonly name: string;
@@ -66,6 +66,10 @@ export class Worker {
   readonly memoryBytes: number;
   readonly isolation: Isolation;
   readonly unsafe: boolean;
+  /** What user code sees of the network; `none` is a loopback of its own. */
+  readonly network: "host" | "none";
+  /** What each call may take of this machine. */
+  readonly allowance: Allowance;
   /** Resolves when it has stopped; rejects where the broker shut it out. */
   readonly finished: Promise<void>;
   readonly #session: Session;
@@ -90,13 +94,14 @@ export class Worker {
 
   /** @throws InstanceError where this machine has no worker's grant; UsageError where an option is wrong */
   static async start(options: WorkerOptions = {}): Promise<Worker> {
-    const slots = options.slots ?? availableParallelism();
-    if (!Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS) {
-      throw new UsageError(`worker option slots: expected a whole number from 1 to ${MOST_SLOTS}, got ${slots}`);
-    }
+    const slots = workerSlots(options.slots);
     checkLeaveOptions(options);
     const memoryBytes = workerMemoryBytes(options.memory);
-    const { isolation } = await detectIsolation();
+    const allowance = allowanceOf(options, tmpdir(), slots);
+    const found = await detectIsolation();
+    checkDemands(options, found);
+    const { isolation } = found;
+    const network = options.network ?? "host";
     const instance = findInstance(options.instance);
     const name = workerName();
     let worker: Worker | undefined;
@@ -114,8 +119,10 @@ export class Worker {
         slots,
         memoryBytes,
         memoryGroups: MemoryGroups.open(),
+        allowance,
         worker: name,
         isolation,
+        network,
         workRoot: join(tmpdir(), `humq-${process.getuid?.() ?? "work"}`),
         packagesRootOf: (user) => packagesFolder(packagesCache(instance), user),
       },
@@ -145,7 +152,8 @@ export class Worker {
       unsafe: options.unsafe === true,
       log: options.log ?? silentLog,
     });
-    worker = new Worker(session, { ...options, name, slots, memoryBytes, isolation, audit }, pool, reader, leases);
+    const facts = { name, slots, memoryBytes, isolation, allowance, network, audit };
+    worker = new Worker(session, { ...options, ...facts }, pool, reader, leases);
     runner.current = worker.#runner;
     await worker.#discover();
     return worker;
@@ -153,13 +161,8 @@ export class Worker {
 
   private constructor(
     session: Session,
-    options: WorkerOptions & {
-      name: string;
-      slots: number;
-      memoryBytes: number;
-      isolation: Isolation;
-      audit: Audit;
-    },
+    options: WorkerOptions &
+      Pick<Worker, "name" | "slots" | "memoryBytes" | "isolation" | "allowance" | "network"> & { audit: Audit },
     pool: ExecutorPool<CallJob>,
     reader: StreamReader,
     leases: Leases,
@@ -175,6 +178,8 @@ export class Worker {
     this.memoryBytes = options.memoryBytes;
     this.isolation = options.isolation;
     this.unsafe = options.unsafe === true;
+    this.network = options.network;
+    this.allowance = options.allowance;
     this.#pool = pool;
     this.#codes = new CodeCache(reader);
     this.#puller = new Puller(nc, leases);
@@ -234,6 +239,7 @@ export class Worker {
       isolation: this.isolation,
       unsafe: this.unsafe,
       holds: this.#discovery?.trust?.held ?? null,
+      network: this.network,
       version: VERSION,
       protocol: PROTOCOL,
       startedMs,
@@ -318,11 +324,13 @@ export class Worker {
     const { runnable } = tag;
     let setup = this.#setups.get(runnable.id);
     if (setup === undefined) {
-      const { isolation } = this;
+      const { isolation, network, allowance } = this;
       const { instance } = this.#session;
       setup = prepareTag(runnable, this.#codes, {
         packagesCache: packagesCache(instance),
         isolation,
+        network,
+        allowance,
         onCode: (code) => this.#audit.tag(runnable, code),
       });
       this.#setups.set(runnable.id, setup);

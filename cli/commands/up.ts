@@ -3,6 +3,7 @@ import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
+import { workerFlags, workerOptions } from "../worker-flags.ts";
 
 export default class Up extends HumqCommand {
   static override summary = "Start an instance on this machine: broker, root key and worker.";
@@ -28,9 +29,7 @@ The join link goes to stdout, everything else to stderr. With --json one object 
     passphrase: Flags.boolean({
       description: "a new instance's root key is protected by a passphrase, see humq passphrase",
     }),
-    unsafe: Flags.boolean({
-      description: "without bubblewrap, run other users' calls as well: they can read all that you can",
-    }),
+    ...workerFlags,
   };
 
   async run() {
@@ -38,13 +37,13 @@ The join link goes to stdout, everything else to stderr. With --json one object 
     const { startEmbedded } = await import("../../core/instance/up.ts");
     const { stderrLog } = await import("../../worker/log.ts");
     const interrupt = listenForInterrupt("stopped before the instance was up");
-    const { instance: name, port, slots, datacenter, unsafe } = flags;
+    const { instance: name, port, slots, datacenter } = flags;
     const passphrase = flags.passphrase ? (await import("../new-passphrase.ts")).firstPassphrase() : undefined;
     const { signal } = interrupt;
     const embedded = await startEmbedded({
       ...defined({ instance: name ?? (process.env.HUMQ_INSTANCE || undefined), port, slots, passphrase }),
       datacenter,
-      unsafe,
+      ...workerOptions(flags),
       worker: flags.worker,
       log: stderrLog,
       onProgress: message,

@@ -3,6 +3,7 @@ import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { message } from "../output.ts";
+import { workerFlags, workerOptions } from "../worker-flags.ts";
 
 export default class WorkerCommand extends HumqCommand {
   static override summary = "Run calls of a datacenter on this machine.";
@@ -11,11 +12,13 @@ export default class WorkerCommand extends HumqCommand {
 worker. Runs until Ctrl-C or SIGTERM: running calls get 5 seconds to end, the rest is handed back; a second signal stops at
 once, and what it had runs elsewhere after 12 seconds. In a job of Slurm, PBS, LSF
 or Flux it leaves before the job's time is over.
+What a call takes beyond the --max- limits ends it as killed, with limit and usage in its message.
 With --json one object is printed as soon as the worker is ready; its log goes to stderr.`);
   static override examples = [
     "<%= config.bin %> worker",
     "<%= config.bin %> worker --datacenter cluster --slots 32",
     "<%= config.bin %> worker --idle-timeout 60s --time-limit 4h",
+    "<%= config.bin %> worker --require-sandbox --network none --max-disk 50GB",
   ];
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "default: the one whose key is on this machine" }),
@@ -33,14 +36,12 @@ With --json one object is printed as soon as the worker is ready; its log goes t
       helpValue: "TIME",
       description: "leave within this time (1h, 90m); calls that ask for more time are not taken",
     }),
-    unsafe: Flags.boolean({
-      description: "without bubblewrap, run other users' calls as well: they can read all that you can",
-    }),
+    ...workerFlags,
   };
 
   async run() {
     const { flags } = await this.parse(WorkerCommand);
-    const { datacenter, slots, memory, unsafe } = flags;
+    const { datacenter, slots, memory } = flags;
     const { readyInstance } = await import("../instance.ts");
     const { Worker, stderrLog } = await import("../../worker/index.ts");
     const { batchTimeLeftMs } = await import("../../worker/limits/batch.ts");
@@ -62,15 +63,17 @@ With --json one object is printed as soon as the worker is ready; its log goes t
         maxCalls: flags["max-calls"],
         timeLimitMs: limits.length === 0 ? undefined : Math.min(...limits),
       }),
+      ...workerOptions(flags),
       instance: instance.name,
-      unsafe,
       log: stderrLog,
     });
     try {
       message(`${describeWorker(worker)} Ctrl-C stops it.`);
       if (this.jsonEnabled()) {
-        const { name, isolation, slots, memoryBytes } = worker;
-        this.logJson({ name, datacenter: worker.datacenter, slots, memoryBytes, isolation, instance: instance.name });
+        const { name, slots, memoryBytes, isolation, unsafe, network, allowance } = worker;
+        const { datacenter } = worker;
+        const safety = { isolation, unsafe, network, allowance };
+        this.logJson({ name, datacenter, slots, memoryBytes, ...safety, instance: instance.name });
       }
       const asked = interrupt.asked.then(() =>
         message("Stopping: running calls have 5 seconds to end, then they are handed back"),

@@ -25,7 +25,9 @@ export default class Workers extends HumqCommand {
       entry.busy,
       `${formatMemory(entry.reservedBytes, entry.memoryBytes)} of ${formatMemory(entry.memoryBytes)}`,
       entry.tags,
-      entry.unsafe ? `${entry.isolation}, unsafe` : entry.isolation,
+      [entry.isolation, ...(entry.unsafe ? ["unsafe"] : []), ...(entry.network === "none" ? ["no network"] : [])].join(
+        ", ",
+      ),
       entry.protocol === PROTOCOL ? entry.version : `${entry.version} (protocol ${entry.protocol})`,
       moment(entry.startedMs),
       `${silence(entry)} ago`,

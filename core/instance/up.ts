@@ -1,7 +1,7 @@
 /** An instance on this machine: broker, keys and worker started together, stopped together. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Worker } from "../../worker/index.ts";
+import type { Worker, WorkerOptions } from "../../worker/index.ts";
 import type { Log } from "../../worker/log.ts";
 import { BrokerError, InstanceError, UsageError } from "../errors.ts";
 import { writePrivate } from "./files.ts";
@@ -18,7 +18,13 @@ export const DEFAULT_DATACENTER = "local";
 /** An embedded broker is for this machine. */
 const HOST = "127.0.0.1";
 
-export interface EmbeddedOptions {
+/** Options of the worker that it takes as they are. */
+type ForWorker = Pick<
+  WorkerOptions,
+  "unsafe" | "requireSandbox" | "network" | "maxProcesses" | "maxDisk" | "maxOutput" | "maxOpenFiles"
+>;
+
+export interface EmbeddedOptions extends ForWorker {
   /** Name of the instance, made where there is none. Default `local`. */
   instance?: string;
   /** Port of the broker on loopback. Default: the one it had, else a free one. */
@@ -29,8 +35,6 @@ export interface EmbeddedOptions {
   slots?: number;
   /** The datacenter that the worker belongs to. Default `local`. */
   datacenter?: string;
-  /** Run calls of other users even where nothing keeps their code from this account's files. Default false. */
-  unsafe?: boolean;
   /** Protects the root key of an instance that is made now. Default: none. */
   passphrase?: string;
   /** Hears one sentence per step that may take a while. */
@@ -138,13 +142,11 @@ function updateLink(instance: Instance, server: NatsServer): void {
 async function startWorker(instance: Instance, options: EmbeddedOptions): Promise<Worker> {
   // A broker without a worker, and whatever else of core is in use, does not load one.
   const { Worker } = await import("../../worker/index.ts");
-  const { slots, unsafe, log } = options;
+  const { port: _1, worker: _2, passphrase: _3, onProgress: _4, signal: _5, ...forWorker } = options;
   return Worker.start({
+    ...forWorker,
     instance: instance.name,
     datacenter: options.datacenter ?? DEFAULT_DATACENTER,
-    ...(slots !== undefined && { slots }),
-    ...(unsafe !== undefined && { unsafe }),
-    ...(log !== undefined && { log }),
   });
 }
 

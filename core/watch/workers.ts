@@ -27,6 +27,8 @@ export interface WorkerEntry {
   unsafe: boolean;
   /** Why it takes no new work from anybody, as a sentence without its period; null: it does. */
   holds: string | null;
+  /** What user code sees of the network there: `host`, or `none` but a loopback of its own. */
+  network: string;
   version: string;
   /** What it speaks, see core/version.ts. */
   protocol: number;
@@ -67,6 +69,8 @@ function parseEntry(subject: string, text: string, heardMs: number): WorkerEntry
     isolation: string("isolation"),
     unsafe: said.unsafe === true,
     holds: typeof said.holds === "string" ? said.holds.slice(0, HOLDS_CHARACTERS) : null,
+    // Before it was said it was the machine's.
+    network: said.network === "none" ? "none" : "host",
     version: string("version"),
     // Before there was a number it was 1.
     protocol: Math.max(1, count("protocol")),

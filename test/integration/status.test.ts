@@ -93,6 +93,7 @@ test("a busy worker is seen with what it does, and without whose calls they are"
     slots: 2,
     tags: 1,
     unsafe: false,
+    network: "host",
     version: VERSION,
     leavesMs: null,
   });

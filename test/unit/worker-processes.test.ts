@@ -6,7 +6,7 @@ import { machineMemoryBytes } from "../../worker/limits/capacity.ts";
 import { type ProcessFacts, readProcess, readProcesses, shareOf, treeOf } from "../../worker/limits/processes.ts";
 
 function facts(pid: number, parent: number, group = pid, session = group): ProcessFacts {
-  return { pid, parent, group, session, startTicks: "1", rssBytes: pid };
+  return { pid, parent, group, session, ended: false, startTicks: "1", threads: 1, ticks: 0, rssBytes: pid };
 }
 
 test("a tree is descendants at any depth, and who is left in group or session", () => {

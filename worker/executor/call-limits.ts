@@ -1,6 +1,8 @@
-/** What the call that runs in one executor may take: time and memory. */
+/** What the call that runs in one executor may take: time and memory as its submitter says, the rest as the worker does. */
+import type { Allowance } from "../limits/allowance.ts";
 import type { MemoryGroup } from "../limits/cgroup.ts";
-import type { MemoryUse } from "../limits/memory-watch.ts";
+import type { Use } from "../limits/use-watch.ts";
+import { type Excess, ExcessWatch, type Taken } from "./excess.ts";
 import { MemoryLimit, type Overuse } from "./memory-limit.ts";
 import type { ProcessGroup } from "./process-group.ts";
 import { type Overrun, TimeLimit } from "./time-limit.ts";
@@ -10,6 +12,18 @@ export interface LimitOptions {
   memoryBytes?: number;
   /** The kernel's limit on the executor, where there is one. */
   memoryGroup?: MemoryGroup | undefined;
+  /** What each call may take besides. Default: no limit. */
+  allowance?: Allowance;
+}
+
+/** What an executor is to its limits. */
+export interface Limited {
+  /** The call that runs, as far as messages have been read. */
+  running(): { job: number; index: number } | undefined;
+  /** It is being ended: it gets no more jobs. */
+  onOver(): void;
+  /** The call holds more memory than it ever did. */
+  tellMemory(bytes: number): void;
 }
 
 /** What is to be said of the last call when the executor has ended. */
@@ -19,30 +33,42 @@ export interface CallFacts {
   peakMemoryBytes: number;
   overrun: Overrun | undefined;
   overuse: Overuse | undefined;
+  excess: Excess | undefined;
 }
 
 export class CallLimits {
   readonly #time: TimeLimit;
   readonly #memory: MemoryLimit;
+  readonly #excess: ExcessWatch;
+  readonly #diskBytes: number;
   readonly #memoryGroup: MemoryGroup | undefined;
+  /** What it was last seen to consist of. */
+  #pids: readonly number[] = [];
 
-  /**
-   * @param onOver the executor is being ended
-   * @param tell hears when the call holds more than it ever did
-   */
-  constructor(group: ProcessGroup, options: LimitOptions, onOver: () => void, tell: (bytes: number) => void) {
-    this.#time = new TimeLimit(group, onOver);
+  constructor(group: ProcessGroup, options: LimitOptions, executor: Limited) {
+    this.#time = new TimeLimit(group, executor.onOver);
     this.#memoryGroup = options.memoryGroup;
-    const kill = (pids: readonly number[]) => {
-      onOver();
-      group.killAll(pids);
+    this.#diskBytes = options.allowance?.diskBytes ?? 0;
+    const kill = () => {
+      executor.onOver();
+      group.killAll(this.#pids);
     };
-    this.#memory = new MemoryLimit(options.memoryBytes ?? 0, kill, tell);
+    this.#memory = new MemoryLimit(options.memoryBytes ?? 0, kill, executor.tellMemory);
+    const running = () => {
+      const call = executor.running();
+      return call === undefined ? undefined : { ...call, ranMs: this.#memory.ranMs };
+    };
+    this.#excess = new ExcessWatch(options.allowance, running, kill);
   }
 
   /** 0 for no limit. */
   get memoryBytes(): number {
     return this.#memory.limitBytes;
+  }
+
+  /** What the files of a call may take; 0 for no limit. */
+  get diskBytes(): number {
+    return this.#diskBytes;
   }
 
   /** Another job runs, or the next call of one. */
@@ -64,11 +90,18 @@ export class CallLimits {
 
   /** Whether it ended too late, or after it took too much. */
   isOver(job: number, index: number): boolean {
-    return this.#time.isOver(job, index) || this.#memory.isOver(job, index);
+    return [this.#time, this.#memory, this.#excess].some((limit) => limit.isOver(job, index));
   }
 
-  use(use: MemoryUse): void {
+  use(use: Use): void {
+    this.#pids = use.pids;
     this.#memory.use(use);
+    this.take({ what: "processes", count: use.tasks });
+  }
+
+  /** Something else that the call was seen to take. */
+  take(taken: Taken): void {
+    if (this.#memory.overuse === undefined && this.#time.overrun === undefined) this.#excess.note(taken);
   }
 
   /** The executor has ended, with all that it started. */
@@ -78,6 +111,8 @@ export class CallLimits {
     if (this.#memoryGroup?.exceeded === true) this.#memory.exceeded();
     this.#memoryGroup?.remove();
     const { overuse } = this.#memory;
-    return { memoryBytes: limitBytes, ranMs, peakMemoryBytes: peakBytes, overrun: this.#time.overrun, overuse };
+    const { overrun } = this.#time;
+    const { excess } = this.#excess;
+    return { memoryBytes: limitBytes, ranMs, peakMemoryBytes: peakBytes, overrun, overuse, excess };
   }
 }

@@ -1,6 +1,7 @@
 /** Says why an executor ended. */
 import { constants } from "node:os";
 import { formatMemory } from "../../core/memory.ts";
+import type { Excess } from "./excess.ts";
 import type { EndCause } from "./job.ts";
 import { heapLimitMegabytes, type Overuse, overuseMessage } from "./memory-limit.ts";
 import { type Overrun, overrunMessage } from "./time-limit.ts";
@@ -44,6 +45,8 @@ interface EndFacts {
   overrun?: Overrun | undefined;
   /** or took too much memory. */
   overuse?: Overuse | undefined;
+  /** or more of something else than this worker allows. */
+  excess?: Excess | undefined;
   /** The worker's reason where it killed it. */
   asked?: string | undefined;
   /** Where its messages were nonsense. */
@@ -77,7 +80,7 @@ function signalMessage(signal: string, peakMemoryBytes: number): string {
 
 /** A sandbox reports a signal as exit code 128 + number. */
 export function endCause(facts: EndFacts): EndCause {
-  const { exitCode, stderr, overrun, overuse, ranMs, peakMemoryBytes } = facts;
+  const { exitCode, stderr, overrun, overuse, excess, ranMs, peakMemoryBytes } = facts;
   const signal =
     facts.signal ?? (exitCode !== null && exitCode > 128 ? (signalNames.get(exitCode - 128) ?? null) : null);
   const how = signal !== null ? `was ended by signal ${signal}` : `exited with code ${exitCode}`;
@@ -88,6 +91,7 @@ export function endCause(facts: EndFacts): EndCause {
   if (overrun !== undefined) {
     return { ...base, kind: "time", message: overrunMessage(overrun), ranMs: overrun.ranMs };
   }
+  if (excess !== undefined) return { ...base, kind: "limit", message: excess.message, ranMs: excess.ranMs };
   if (facts.asked !== undefined) return { ...base, kind: "killed", message: facts.asked };
   if (facts.fault !== undefined) return { ...base, kind: "protocol", message: facts.fault };
   if (facts.startError !== undefined) {

@@ -2,7 +2,6 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync } from "node:fs";
-import type { MemoryUse, Watched } from "../limits/memory-watch.ts";
 import { sendParts } from "./argument-parts.ts";
 import { CallLimits } from "./call-limits.ts";
 import { Channel } from "./channel.ts";
@@ -21,10 +20,12 @@ import { type HeldJob, JobTable } from "./job-table.ts";
 import { type Launched, type LaunchOptions, launch } from "./launch.ts";
 import { OutputRouter } from "./output-router.ts";
 import { readPosition } from "./position-file.ts";
-import { endOf, ProcessGroup, removeFolder } from "./process-group.ts";
+import { endOf, ProcessGroup } from "./process-group.ts";
 import type { Message, MessageBody } from "./protocol.ts";
+import { removeFolder } from "./remove-folder.ts";
 import { afterNextPoll, within } from "./timing.ts";
 import { ToldTags } from "./told-tags.ts";
+import { Usage } from "./usage.ts";
 
 export interface ExecutorOptions extends LaunchOptions {
   /** The worker's name, noted in outcomes. Default: none. */
@@ -46,9 +47,11 @@ const STOP_GRACE_MS = 1_000;
 /** Outcomes are held to 64 KiB and one more, parts are smaller. */
 const FRAME_SLACK_BYTES = 256 * 1024;
 
-export class Executor<J extends Job = Job> implements Watched {
+export class Executor<J extends Job = Job> {
   /** Resolves when the process has ended and all of its jobs have an end. */
   readonly ended: Promise<EndCause>;
+  /** What it takes of the machine. */
+  readonly use: Usage;
   readonly #launched: Launched;
   readonly #group: ProcessGroup;
   readonly #handlers: JobHandlers<J>;
@@ -64,7 +67,6 @@ export class Executor<J extends Job = Job> implements Watched {
   #exited = false;
   #accepting = true;
   #asked: string | undefined;
-  #heldBytes = 0;
   #fault: string | undefined;
   #startError: Error | undefined;
   #settling: Promise<void> = Promise.resolve();
@@ -81,15 +83,20 @@ export class Executor<J extends Job = Job> implements Watched {
     const outputLimitBytes = options.outputLimitBytes ?? OUTPUT_LIMIT_BYTES;
     this.#handlers = handlers;
     this.#table = new JobTable((held) => this.#startJob(held));
-    this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes);
+    const onPrinted = (bytes: number) => this.#limits.take({ what: "output", bytes });
+    this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes, onPrinted);
     this.#launched = launch(options);
     this.#channel = new Channel(this.#launched, Math.max(inlineLimitBytes, PART_BYTES) + FRAME_SLACK_BYTES);
     this.#told = new ToldTags(this.#channel, this.#launched.packagesPath);
     this.#group = new ProcessGroup(this.#launched);
-    const refuseMore = () => {
-      this.#accepting = false;
-    };
-    this.#limits = new CallLimits(this.#group, options, refuseMore, (bytes) => this.#tellMemory(bytes));
+    this.#limits = new CallLimits(this.#group, options, {
+      running: () => this.#runningCall(),
+      onOver: () => {
+        this.#accepting = false;
+      },
+      tellMemory: (bytes) => this.#tellMemory(bytes),
+    });
+    this.use = new Usage(this.#launched, this.#limits, () => (this.#exited ? 0 : this.runningMs));
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
     this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
     // A pipe that breaks is the end of the process, which `ended` reports.
@@ -112,7 +119,7 @@ export class Executor<J extends Job = Job> implements Watched {
 
   /** Whether it takes further jobs. */
   get accepting(): boolean {
-    return this.#accepting && !this.isFull;
+    return this.#accepting && !this.use.isFull;
   }
 
   /** The job that runs. */
@@ -123,25 +130,6 @@ export class Executor<J extends Job = Job> implements Watched {
   /** For how long; 0 where none does. */
   get runningMs(): number {
     return this.#table.head === undefined ? 0 : performance.now() - this.#headSinceMs;
-  }
-
-  get leader(): number | undefined {
-    return this.#launched.child.pid;
-  }
-
-  get limitBytes(): number {
-    return this.#limits.memoryBytes;
-  }
-
-  /** Whether it holds so much from its calls that another should have a new one. */
-  get isFull(): boolean {
-    return this.limitBytes > 0 && this.#heldBytes > this.limitBytes / 2;
-  }
-
-  /** A look found that its processes hold so much. */
-  onUse(use: MemoryUse): void {
-    this.#heldBytes = use.bytes;
-    if (this.#table.head !== undefined && !this.#exited) this.#limits.use(use);
   }
 
   /** Tells it of a tag, once. Its jobs may follow at once. */
@@ -176,6 +164,7 @@ export class Executor<J extends Job = Job> implements Watched {
     const waiting = this.#table.waiting();
     if (head === undefined || waiting.length === 0) return;
     this.#sendJobs();
+    for (const held of waiting) held.asked = true;
     await this.#channel.send("withdraw", { jobs: waiting.map((held) => held.id) });
     await afterNextPoll();
     if (head.nextRead === head.end || head.ended || !this.#reading) return;
@@ -202,6 +191,11 @@ export class Executor<J extends Job = Job> implements Watched {
   #tellMemory(bytes: number): void {
     const { head } = this.#table;
     if (head !== undefined) void this.#channel.send("memory", { job: head.id, bytes });
+  }
+
+  #runningCall(): { job: number; index: number } | undefined {
+    const { head } = this.#table;
+    return head === undefined || head.nextRead >= head.end ? undefined : { job: head.id, index: head.nextRead };
   }
 
   #startJob(held: HeldJob<J>): void {
@@ -263,6 +257,7 @@ export class Executor<J extends Job = Job> implements Watched {
     if (this.#ready) this.#table.crash(readPosition(positionFd), cause);
     else this.#table.returnAll(cause.message);
     closeSync(positionFd);
+    await this.#group.gone();
     await removeFolder(workDir);
     return cause;
   }
@@ -392,7 +387,7 @@ export class Executor<J extends Job = Job> implements Watched {
   #release(ids: readonly number[]): void {
     for (const id of ids) {
       const held = this.#table.get(id);
-      if (held === undefined) continue;
+      if (held === undefined || !held.asked) continue;
       this.#table.end(held, { state: "returned", outcomes: held.outcomes, reason: "withdrawn before it was started" });
     }
   }

@@ -12,6 +12,8 @@ export class HeldJob<J extends Job> {
   /** The same, counting messages that were read and wait to be acted on. */
   nextRead: number;
   ended = false;
+  /** The worker has asked for it back: only then is it believed that it was not started. */
+  asked = false;
   /** Bytes that its calls printed, by index. */
   readonly printed = new Map<number, number>();
   readonly #resolve: (end: JobEnd) => void;
@@ -108,7 +110,9 @@ export class JobTable<J extends Job> {
    * executor noted before it ended. Whatever else it held comes back.
    */
   crash(noted: Position | undefined, cause: EndCause): void {
-    const named = noted === undefined ? undefined : this.#jobs.get(noted.job);
+    const holder = noted === undefined ? undefined : this.#jobs.get(noted.job);
+    // User code can write there: a call that is none of the job's tells nothing.
+    const named = holder !== undefined && noted!.index < holder.end ? holder : undefined;
     const blamed = named ?? this.#head;
     // Where it is within a chunk whose earlier outcomes were held back, these are lost: the chunk comes back, to be
     // run on from there.

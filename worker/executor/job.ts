@@ -70,10 +70,10 @@ export interface Outcome {
 /** Why an executor ended. */
 export interface EndCause {
   /**
-   * `killed` was asked for by the worker; `time`, `memory`: a call went over the limit that its submitter set; `heap`: over
-   * V8's own; `start`: it never was ready; `protocol`: it sent nonsense.
+   * `killed` was asked for by the worker; `time`, `memory`: a call went over the limit that its submitter set; `limit`: over one
+   * that this worker sets; `heap`: over V8's own; `start`: it never was ready; `protocol`: it sent nonsense.
    */
-  kind: "exit" | "signal" | "heap" | "memory" | "killed" | "time" | "start" | "protocol";
+  kind: "exit" | "signal" | "heap" | "memory" | "limit" | "killed" | "time" | "start" | "protocol";
   /** One sentence. */
   message: string;
   exitCode: number | null;

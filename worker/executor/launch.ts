@@ -7,7 +7,10 @@ import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import { codeExtension, codePath, type Mount, SANDBOX_PACKAGES, SANDBOX_WORK } from "../isolation/layout.ts";
 import { sandboxed } from "../isolation/sandbox.ts";
-import { MARK_VARIABLE } from "../isolation/strays.ts";
+import { readSandboxPid } from "../isolation/sandbox-end.ts";
+import { MARK_VARIABLE, strayMark } from "../isolation/strays.ts";
+import { behindWalls, type Walls } from "../isolation/walls.ts";
+import type { Allowance } from "../limits/allowance.ts";
 import type { MemoryGroup } from "../limits/cgroup.ts";
 import { heapLimitMegabytes } from "./memory-limit.ts";
 import { POSITION_FD } from "./protocol.ts";
@@ -25,6 +28,8 @@ export interface LaunchOptions {
   memoryBytes?: number;
   /** The control group that it joins before it begins. */
   memoryGroup?: MemoryGroup | undefined;
+  /** What its calls may take besides; the kernel holds them to a little more. Default: no limit. */
+  allowance?: Allowance;
   /** Further flags for node, for example `--max-old-space-size=2048`. */
   nodeArgs?: readonly string[];
   /** Further environment variables for user code. */
@@ -44,7 +49,9 @@ export interface Launched {
   /** The folders that are emptied between calls, as the executor sees them. */
   folders: string[];
   /** By which everything that it starts is found; undefined in a sandbox, which ends as a whole. */
-  mark: string | undefined;
+  mark: { text: string; number: number } | undefined;
+  /** How many processes it is while nothing else runs in it. */
+  ownProcesses: number;
   /** The child's position file, open; whoever launches closes it. */
   positionFd: number;
   /** The sandbox's first process on this machine, once it is known. */
@@ -64,17 +71,6 @@ export const WORK_DIR_PREFIX = "executor-";
  * engines demand it).
  */
 const NODE_FLAGS = ["--disable-sigusr1"];
-
-async function readSandboxPid(info: Readable): Promise<number | undefined> {
-  let json = "";
-  try {
-    for await (const chunk of info) json += chunk;
-    return JSON.parse(json)["child-pid"];
-  } catch {
-    // It ended before it was up: there is nothing inside to signal.
-    return undefined;
-  }
-}
 
 /** It has no name once it is open, so nothing of it is left behind. */
 function openPositionFile(path: string): number {
@@ -100,7 +96,9 @@ export function launch(options: LaunchOptions): Launched {
   const workDir = realpathSync(mkdtempSync(join(options.workRoot, `${WORK_DIR_PREFIX}${process.pid}-`)));
   const flags = [...NODE_FLAGS, ...heapFlags(options.memoryBytes ?? 0), ...(options.nodeArgs ?? [])];
   const { packagesRoot } = options;
-  const plain = inSandbox ? sandboxCommand(options, workDir, flags) : plainCommand(flags);
+  const mark = inSandbox ? undefined : strayMark(workDir);
+  const walls = wallsOf(options.allowance, mark?.number);
+  const plain = inSandbox ? sandboxCommand(options, workDir, flags, walls) : plainCommand(flags, walls);
   const command = joining(options.memoryGroup, plain);
   const home = inSandbox ? SANDBOX_WORK : workDir;
   const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
@@ -121,7 +119,11 @@ export function launch(options: LaunchOptions): Launched {
     // What lies between is not passed on anyway; and `Array.from` fills the gaps.
     stdio: Array.from(stdio, (entry) => entry ?? "ignore"),
     cwd: workDir,
-    env: { ...cleanEnvironment(home, path), ...(inSandbox ? {} : { [MARK_VARIABLE]: workDir }), ...options.env },
+    env: {
+      ...cleanEnvironment(home, path),
+      ...(mark === undefined ? {} : { [MARK_VARIABLE]: mark.text }),
+      ...options.env,
+    },
     detached: true,
   });
   closeSync(nothing);
@@ -134,7 +136,9 @@ export function launch(options: LaunchOptions): Launched {
     stdout: child.stdout!,
     stderr: child.stderr!,
     workDir,
-    mark: inSandbox ? undefined : workDir,
+    mark,
+    // bubblewrap outside, its first process inside, and node.
+    ownProcesses: inSandbox ? 3 : 1,
     positionFd,
     folders: [home],
     sandboxPid: info === undefined ? Promise.resolve(undefined) : readSandboxPid(info),
@@ -153,11 +157,23 @@ interface Command {
 
 const MAIN = "worker/executor/child/main";
 
-function plainCommand(flags: readonly string[]): Command {
-  return { file: process.execPath, args: [...flags, codePath(MAIN)], nodePath: process.execPath };
+/** How far behind the limit the wall stands: so far that the worker sees the limit passed. */
+const WALL = 1.25;
+
+function wallsOf(allowance: Allowance | undefined, mark: number | undefined): Walls {
+  const walls = mark === undefined ? {} : { mark };
+  if (allowance === undefined) return walls;
+  const { openFiles, diskBytes, processes } = allowance;
+  const inner = mark === undefined ? { processes: Math.ceil(processes * WALL) } : {};
+  return { ...walls, ...inner, openFiles, fileBytes: Math.ceil(diskBytes * WALL) };
 }
 
-function sandboxCommand(options: LaunchOptions, workDir: string, flags: readonly string[]): Command {
+function plainCommand(flags: readonly string[], walls: Walls): Command {
+  const [file = "", ...args] = behindWalls(walls, [process.execPath, ...flags, codePath(MAIN)]);
+  return { file, args, nodePath: process.execPath };
+}
+
+function sandboxCommand(options: LaunchOptions, workDir: string, flags: readonly string[], walls: Walls): Command {
   const packages = options.packagesRoot === undefined ? [] : [{ from: options.packagesRoot, to: SANDBOX_PACKAGES }];
   const sandbox = sandboxed({
     workDir,
@@ -168,7 +184,7 @@ function sandboxCommand(options: LaunchOptions, workDir: string, flags: readonly
   const main = join(sandbox.codeRoot, `${MAIN}.${codeExtension}`);
   return {
     file: sandbox.command,
-    args: [...sandbox.args, sandbox.nodePath, ...flags, main],
+    args: [...sandbox.args, ...behindWalls(walls, [sandbox.nodePath, ...flags, main])],
     nodePath: sandbox.nodePath,
   };
 }

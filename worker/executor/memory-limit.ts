@@ -1,7 +1,7 @@
 /** Ends the executor of a call that takes more memory than it may: SIGKILL to all it started, since waiting makes it worse. */
 import { formatDuration } from "../../core/duration.ts";
 import { formatMemory } from "../../core/memory.ts";
-import type { MemoryUse } from "../limits/memory-watch.ts";
+import type { Use } from "../limits/use-watch.ts";
 
 /** A rise of less than this part is not worth telling. */
 const WORTH_TELLING = 0.01;
@@ -36,7 +36,7 @@ export function overuseMessage({ limitBytes, heldBytes, processes, ranMs }: Over
 /** Keeps count of the memory of the call that runs in one executor. */
 export class MemoryLimit {
   readonly limitBytes: number;
-  readonly #kill: (pids: readonly number[]) => void;
+  readonly #kill: () => void;
   readonly #tell: (bytes: number) => void;
   #call: NamedCall | undefined;
   #sinceMs = performance.now();
@@ -46,10 +46,10 @@ export class MemoryLimit {
 
   /**
    * @param limitBytes 0 for none
-   * @param kill ends these processes, and the executor
+   * @param kill ends the executor and all that it started
    * @param tell hears when the call holds more than it ever did
    */
-  constructor(limitBytes: number, kill: (pids: readonly number[]) => void, tell: (bytes: number) => void) {
+  constructor(limitBytes: number, kill: () => void, tell: (bytes: number) => void) {
     this.limitBytes = limitBytes;
     this.#kill = kill;
     this.#tell = tell;
@@ -83,12 +83,12 @@ export class MemoryLimit {
     this.#toldBytes = 0;
   }
 
-  use({ bytes, pids }: MemoryUse): void {
+  use({ bytes, pids }: Use): void {
     this.#peakBytes = Math.max(this.#peakBytes, bytes);
     if (this.#overuse !== undefined) return;
     if (this.limitBytes > 0 && bytes > this.limitBytes) {
       this.#over(bytes, pids.length);
-      this.#kill(pids);
+      this.#kill();
     } else if (bytes > this.#toldBytes * (1 + WORTH_TELLING)) {
       this.#toldBytes = bytes;
       this.#tell(bytes);

@@ -10,10 +10,19 @@ export class OutputRouter<J extends Job> {
   readonly #table: JobTable<J>;
   readonly #handlers: JobHandlers<J>;
   readonly #limitBytes: number;
+  readonly #onPrinted: (bytes: number) => void;
   readonly #splitters: Record<StreamName, OutputSplitter>;
   #tail = new Tail();
 
-  constructor(table: JobTable<J>, handlers: JobHandlers<J>, marker: string, limitBytes: number) {
+  /** @param onPrinted hears what a call has printed in all, where that is more than is kept */
+  constructor(
+    table: JobTable<J>,
+    handlers: JobHandlers<J>,
+    marker: string,
+    limitBytes: number,
+    onPrinted: (bytes: number) => void,
+  ) {
+    this.#onPrinted = onPrinted;
     this.#table = table;
     this.#handlers = handlers;
     this.#limitBytes = limitBytes;
@@ -64,6 +73,7 @@ export class OutputRouter<J extends Job> {
     const before = held.printed.get(index) ?? 0;
     held.printed.set(index, before + bytes.length);
     const room = this.#limitBytes - before;
+    if (bytes.length > room) this.#onPrinted(before + bytes.length);
     if (room < 0) return;
     const { onOutput } = this.#handlers;
     if (room > 0) onOutput?.(held.job, index, stream, bytes.subarray(0, room));

@@ -7,13 +7,15 @@
  */
 import { mkdir } from "node:fs/promises";
 import type { MemoryGroups } from "../limits/cgroup.ts";
-import { MemoryWatch } from "../limits/memory-watch.ts";
 import { ExecutorStartError } from "./errors.ts";
 import { Executor, type ExecutorOptions } from "./executor.ts";
 import type { EndCause, Job, JobEnd, JobHandlers, TagSetup } from "./job.ts";
 import { Pace } from "./pace.ts";
 import { removeStaleFolders } from "./stale-folders.ts";
+import type { Usage } from "./usage.ts";
 import { type Waiting, WaitingLine } from "./waiting-line.ts";
+import { Watches } from "./watches.ts";
+import { makeWorkRoot } from "./work-root.ts";
 
 export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot" | "memoryBytes" | "memoryGroup"> {
   /** Executors at a time. */
@@ -26,12 +28,29 @@ export interface PoolOptions extends Omit<ExecutorOptions, "packagesRoot" | "mem
   packagesRootOf?: (user: string) => string;
 }
 
-interface Slot<J extends Job> {
+class Slot<J extends Job> {
   readonly user: string;
   readonly executor: Executor<J>;
   /** What each of its calls may take, in bytes; 0 for no limit. */
   readonly memoryBytes: number;
-  idleSince: number;
+  /** When its last job ended, or it was started. */
+  idleSince = performance.now();
+  /** Whether it ever had a job. */
+  used = false;
+
+  constructor(user: string, memoryBytes: number, executor: Executor<J>) {
+    this.user = user;
+    this.memoryBytes = memoryBytes;
+    this.executor = executor;
+  }
+
+  get use(): Usage {
+    return this.executor.use;
+  }
+
+  get idleSinceMs(): number | undefined {
+    return this.used && this.executor.load === 0 ? this.idleSince : undefined;
+  }
 }
 
 /** After so many executors in a row that did not come up, jobs are not kept waiting for another. */
@@ -52,7 +71,7 @@ export class ExecutorPool<J extends Job = Job> {
   readonly #killed = new Map<J, string>();
   readonly #preparing = new Map<string, Promise<unknown>>();
   readonly #prepared = new Set<string>();
-  readonly #watch = new MemoryWatch();
+  readonly #watches = new Watches<Slot<J>>((slot, reason) => this.#endSlot(slot, reason));
   #startFailures = 0;
   #stuckTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -70,9 +89,12 @@ export class ExecutorPool<J extends Job = Job> {
     };
   }
 
-  /** Makes `workRoot` if it is missing and removes what dead workers left in it. */
+  /**
+   * Makes `workRoot` if it is missing and removes what dead workers left in it.
+   * @throws WorkRootError where others could write to it
+   */
   static async open<J extends Job>(options: PoolOptions, handlers: JobHandlers<J>): Promise<ExecutorPool<J>> {
-    await mkdir(options.workRoot, { recursive: true, mode: 0o700 });
+    makeWorkRoot(options.workRoot);
     await removeStaleFolders(options.workRoot);
     return new ExecutorPool(options, handlers);
   }
@@ -149,7 +171,7 @@ export class ExecutorPool<J extends Job = Job> {
   async stop(reason = "the worker stops", graceMs?: number): Promise<void> {
     this.#stopping = true;
     clearInterval(this.#stuckTimer);
-    this.#watch.close();
+    this.#watches.close();
     for (const { outcomes, resolve } of this.#waiting.clear()) resolve({ state: "returned", outcomes, reason });
     await Promise.all([...this.#slots].map((slot) => slot.executor.stop(reason, graceMs)));
     await Promise.all(this.#ending);
@@ -222,9 +244,9 @@ export class ExecutorPool<J extends Job = Job> {
       { ...options, memoryBytes, memoryGroup, ...(packagesRoot !== undefined && { packagesRoot }) },
       this.#handlers,
     );
-    const slot: Slot<J> = { user, executor, memoryBytes, idleSince: performance.now() };
+    const slot = new Slot(user, memoryBytes, executor);
     this.#slots.add(slot);
-    this.#watch.add(executor);
+    this.#watches.add(slot);
     this.#track(executor.ended.then((cause) => this.#slotEnded(slot, cause)));
     return slot;
   }
@@ -241,7 +263,7 @@ export class ExecutorPool<J extends Job = Job> {
 
   #slotEnded(slot: Slot<J>, cause: EndCause): void {
     this.#slots.delete(slot);
-    this.#watch.remove(slot.executor);
+    this.#watches.remove(slot);
     this.#startFailures = cause.kind === "start" ? this.#startFailures + 1 : 0;
     if (this.#startFailures >= MAX_START_FAILURES) {
       const error = new ExecutorStartError(`${cause.message} (${this.#startFailures} times in a row)`);
@@ -252,6 +274,7 @@ export class ExecutorPool<J extends Job = Job> {
 
   #assign(slot: Slot<J>, entry: Waiting<J>): void {
     const { job, setup, outcomes } = entry;
+    slot.used = true;
     slot.executor.addTag(setup);
     this.#where.set(job, slot);
     const from = outcomes.length > 0 ? outcomes.at(-1)!.index + 1 : undefined;
@@ -259,7 +282,7 @@ export class ExecutorPool<J extends Job = Job> {
     if (from !== undefined) job.from = from;
     void slot.executor.run(job).then((end) => this.#jobEnded(slot, entry, end));
     this.#watchStuck();
-    if (slot.memoryBytes > 0) this.#watch.rouse();
+    this.#watches.rouse(slot.memoryBytes > 0);
   }
 
   #jobEnded(slot: Slot<J>, entry: Waiting<J>, end: JobEnd): void {
@@ -267,7 +290,7 @@ export class ExecutorPool<J extends Job = Job> {
     const killed = this.#killed.delete(entry.job);
     if (end.state === "done") this.#startFailures = 0;
     slot.idleSince = performance.now();
-    if (slot.executor.isFull && slot.executor.load === 0) this.#endSlot(slot, "it holds the memory of earlier calls");
+    if (slot.use.isFull && slot.executor.load === 0) this.#endSlot(slot, "it holds the memory of earlier calls");
     this.#notePace(entry.job);
     const outcomes = [...entry.outcomes, ...end.outcomes];
     if (end.state === "returned" && end.error === undefined && !killed && !this.#stopping) {

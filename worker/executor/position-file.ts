@@ -7,9 +7,10 @@ export interface Position {
   index: number;
 }
 
-/** @returns undefined where nothing was ever noted */
+/** @returns undefined where nothing was ever noted, or what user code wrote there is no position */
 export function readPosition(fd: number): Position | undefined {
   const record = Buffer.alloc(POSITION_BYTES);
   if (readSync(fd, record, 0, POSITION_BYTES, 0) < POSITION_BYTES) return undefined;
-  return { job: record.readUInt32BE(0), index: record.readDoubleBE(4) };
+  const index = record.readDoubleBE(4);
+  return Number.isSafeInteger(index) ? { job: record.readUInt32BE(0), index } : undefined;
 }

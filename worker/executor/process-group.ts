@@ -1,6 +1,6 @@
-/** Signals an executor with everything it started, and removes what it leaves. */
+/** Signals an executor with everything it started. */
 import type { ChildProcess } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { sandboxGone } from "../isolation/sandbox-end.ts";
 import { endStrays } from "../isolation/strays.ts";
 import type { Launched } from "./launch.ts";
 
@@ -12,7 +12,7 @@ export class ProcessGroup {
 
   constructor({ child, sandboxPid, mark }: Launched) {
     this.#pid = child.pid;
-    this.#mark = mark;
+    this.#mark = mark?.text;
     void sandboxPid.then((pid) => {
       this.#sandboxPid = pid;
     });
@@ -42,6 +42,11 @@ export class ProcessGroup {
     this.#gone = true;
   }
 
+  /** Resolves when nothing runs in the sandbox any more. */
+  async gone(): Promise<void> {
+    if (this.#sandboxPid !== undefined) await sandboxGone(this.#sandboxPid);
+  }
+
   #signal(leader: number | undefined, name: NodeJS.Signals): void {
     if (leader !== undefined && !this.#gone) signal(-leader, name);
   }
@@ -56,11 +61,6 @@ function signal(target: number, name: NodeJS.Signals): void {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== "ESRCH" && code !== "EPERM") throw error;
   }
-}
-
-/** Removes an executor's folder; a process that is still dying may hold it up a little. */
-export async function removeFolder(path: string): Promise<void> {
-  await rm(path, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 }).catch(() => undefined);
 }
 
 /** Resolves when the process has ended; with the error where it never began. */

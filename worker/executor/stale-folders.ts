@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { WORK_DIR_PREFIX } from "./launch.ts";
-import { removeFolder } from "./process-group.ts";
+import { removeFolder } from "./remove-folder.ts";
 
 function isAlive(pid: number): boolean {
   try {

@@ -45,6 +45,8 @@ export class TimeLimit {
   /** A call begins. @param limitMs 0 for none */
   begin(job: number, index: number, limitMs: number): void {
     if (this.#overrun !== undefined) return;
+    // Code that says so again gets no more time by it.
+    if (this.#call?.job === job && this.#call.index === index) return;
     clearTimeout(this.#timer);
     if (limitMs <= 0) return;
     this.#call = { job, index, limitMs, startedMs: performance.now() };

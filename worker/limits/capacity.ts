@@ -1,9 +1,20 @@
-/** How much memory the calls of a worker may take together. */
-import { totalmem } from "node:os";
+/** How many calls a worker runs at once, and how much memory they may take together. */
+import { availableParallelism, totalmem } from "node:os";
 import { UsageError } from "../../core/errors.ts";
 import { formatMemory, parseMemory } from "../../core/memory.ts";
 import { LEAST_MEMORY_BYTES } from "../../core/options.ts";
 import type { TagOptions } from "../../core/trust/options.ts";
+
+const MOST_SLOTS = 4096;
+
+/**
+ * @param slots the worker's option; default: the number of cores
+ * @throws UsageError where it is no number of slots
+ */
+export function workerSlots(slots = availableParallelism()): number {
+  if (Number.isInteger(slots) && slots >= 1 && slots <= MOST_SLOTS) return slots;
+  throw new UsageError(`worker option slots: expected a whole number from 1 to ${MOST_SLOTS}, got ${slots}`);
+}
 
 /** Slurm gives sizes in MB of 2^20 bytes (sbatch(1), OUTPUT ENVIRONMENT VARIABLES); 0 is all of the machine's. */
 function slurmBytes(env: NodeJS.ProcessEnv): number {

@@ -6,8 +6,13 @@ export interface ProcessFacts {
   parent: number;
   group: number;
   session: number;
+  /** It has ended, and its parent has not asked how. */
+  ended: boolean;
   /** When it began, in the kernel's ticks: tells it from a later process with the same number. */
   startTicks: string;
+  threads: number;
+  /** Processor time that it has taken, in the kernel's ticks (a hundredth of a second). */
+  ticks: number;
   /** Resident memory, shared pages included. */
   rssBytes: number;
 }
@@ -42,10 +47,13 @@ export function readProcess(pid: number): ProcessFacts | undefined {
   const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
   return {
     pid,
+    ended: fields[0] === "Z" || fields[0] === "X",
     parent: Number(fields[1]),
     group: Number(fields[2]),
     session: Number(fields[3]),
     startTicks: fields[19]!,
+    threads: Number(fields[17]),
+    ticks: Number(fields[11]) + Number(fields[12]),
     rssBytes: Number(fields[21]) * PAGE_BYTES,
   };
 }
@@ -70,11 +78,16 @@ export function readProcesses(): ProcessFacts[] {
 
 /**
  * A process and all that it started: its descendants, and whoever is left in its group or session after its parent ended.
- * A program that leaves both and is orphaned is seen only inside bubblewrap, where orphans fall to the sandbox's first process.
+ * A program that leaves both and is orphaned is seen inside bubblewrap, where orphans fall to the sandbox's first process.
+ * @param others further ones that are known to be its own
  */
-export function treeOf(processes: readonly ProcessFacts[], leader: number): ProcessFacts[] {
+export function treeOf(
+  processes: readonly ProcessFacts[],
+  leader: number,
+  others: readonly ProcessFacts[] = [],
+): ProcessFacts[] {
   const children = new Map<number, ProcessFacts[]>();
-  const tree = new Map<number, ProcessFacts>();
+  const tree = new Map<number, ProcessFacts>(others.map((facts) => [facts.pid, facts]));
   for (const facts of processes) {
     const siblings = children.get(facts.parent);
     if (siblings === undefined) children.set(facts.parent, [facts]);

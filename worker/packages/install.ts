@@ -9,6 +9,7 @@
 import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Isolation } from "../isolation/isolation.ts";
+import type { Allowance } from "../limits/allowance.ts";
 import { npmCacheFolder, packagesFolder, setDigest } from "./folders.ts";
 import { npmInstall, PackageInstallError } from "./npm.ts";
 import { makeRemovable } from "./removable.ts";
@@ -20,6 +21,10 @@ export interface PackageOptions {
   /** The submitter's NATS user nkey. */
   user: string;
   isolation: Isolation;
+  /** `none`: packages are fetched, but what they run when they are installed gets no network. Default `host`. */
+  network?: "host" | "none";
+  /** What an installation may take. Default: no limit. */
+  allowance?: Allowance;
   /** Whether packages may run scripts when they are installed. Default true: their code runs anyway. */
   scripts?: boolean;
   /** npm's output as it comes. */
@@ -80,6 +85,8 @@ async function installInto(target: string, specs: readonly PackageSpec[], option
       folder,
       npmCache,
       isolation: options.isolation,
+      network: options.network ?? "host",
+      allowance: options.allowance,
       scripts: options.scripts ?? true,
       onOutput: options.onOutput,
     });

@@ -6,7 +6,7 @@ import { eventLoopTurn } from "./event-loop-turn.ts";
 import { CallMemory } from "./memory.ts";
 import type { LoadedTask } from "./tags.ts";
 
-/** The worker looks at calls that run longer, and says what it saw; see ../../limits/memory-watch.ts. */
+/** The worker looks at calls that run longer, and says what it saw; see ../../limits/use-watch.ts. */
 const WATCHED_MS = 1_000;
 
 /** How a call ended. */
