@@ -11,14 +11,19 @@ export default class Init extends HumqCommand {
     prose(`Writes the keys under HUMQ_HOME on this machine, where they stay, and the server's configuration into a folder that you
 take to the server (docs/deploy.md). Nothing is started. Once the server runs, humq init --finish sets it up; so does the first
 other command of yours that reaches it. After an update of humq, humq init --finish brings the server up to it. The join link goes
-to stdout.`);
+to stdout.
+
+Unless HOST is this machine's loopback, the server speaks TLS only: the root key vouches for its certificate (humq tls renews it), and
+the join link tells clients so. They never connect to it in any other way.`);
   static override examples = [
     "<%= config.bin %> init --host nats.example.org",
     "<%= config.bin %> init --instance cluster --host 10.0.0.5 --port 4333 --dir ./humq-server --datacenter cluster",
+    "<%= config.bin %> init --host nats.example.org --tls-cert fullchain.pem --tls-key privkey.pem",
     "<%= config.bin %> init --finish --instance cluster",
   ];
   static override usage = [
     "init --host HOST [--port PORT] [--dir DIR] [--datacenter NAME] [--passphrase] [--instance NAME] [--json]",
+    "init --host HOST --no-tls | --tls-cert FILE --tls-key FILE [--tls-ca FILE] ...",
     "init --finish [--instance NAME] [--json]",
   ];
   static override flags = {
@@ -29,12 +34,25 @@ to stdout.`);
       helpValue: "NAME",
       description: "the first datacenter, whose key is made on this machine [default: main]",
     }),
+    tls: Flags.boolean({
+      allowNo: true,
+      description: "TLS with a certificate of the instance's own authority; default: where HOST is not this machine",
+    }),
+    "tls-cert": Flags.string({
+      helpValue: "FILE",
+      description: "your own certificate for the server (PEM, with its chain)",
+    }),
+    "tls-key": Flags.string({ helpValue: "FILE", description: "its private key (PEM, mode 600)" }),
+    "tls-ca": Flags.string({
+      helpValue: "FILE",
+      description: "who issued it, where clients do not know that anyway (PEM)",
+    }),
     passphrase: Flags.boolean({
       description: "protect the root key by a passphrase, see humq passphrase",
     }),
     finish: Flags.boolean({
       description: "the server runs: set it up, or bring it up to this version of humq",
-      exclusive: ["host", "port", "dir", "datacenter", "passphrase"],
+      exclusive: ["host", "port", "dir", "datacenter", "passphrase", "tls", "tls-cert", "tls-key", "tls-ca"],
     }),
   };
 
@@ -51,14 +69,22 @@ to stdout.`);
     dir?: string | undefined;
     datacenter?: string | undefined;
     passphrase?: boolean;
+    tls?: boolean | undefined;
+    "tls-cert"?: string | undefined;
+    "tls-key"?: string | undefined;
+    "tls-ca"?: string | undefined;
   }) {
     const { instance, host, port, dir, datacenter } = flags;
     if (host === undefined) {
       throw new UsageError("--host is missing: the name or address that people and workers reach the server by");
     }
     const { initInstance } = await import("../../core/instance/init.ts");
+    const { givenFiles } = await import("../../core/instance/tls/given.ts");
+    const given = givenFiles(flags["tls-cert"], flags["tls-key"], flags["tls-ca"]);
+    if (given !== undefined && flags.tls === false) throw new UsageError("--no-tls: there is a certificate as well");
+    const tls = given ?? (flags.tls === undefined ? undefined : flags.tls ? ("own" as const) : ("none" as const));
     const passphrase = flags.passphrase ? (await import("../new-passphrase.ts")).firstPassphrase() : undefined;
-    const made = await initInstance({ ...defined({ instance, port, folder: dir, datacenter, passphrase }), host });
+    const made = await initInstance({ ...defined({ instance, port, folder: dir, datacenter, passphrase, tls }), host });
     const folder = made.configPath.replace(/\/nats\.conf$/, "");
     message(
       `Made the instance "${made.instance.name}": keys in ${made.instance.folder} (keep a backup of root.seed), server configuration in ${folder}\n` +

@@ -1,15 +1,17 @@
 /** An instance on a server of its own: keys here, the configuration into a folder that goes there. */
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, rmSync, writeFileSync } from "node:fs";
 import { isIPv6 } from "node:net";
 import { join, resolve } from "node:path";
 import { isName } from "../broker/names.ts";
-import { InstanceError, UsageError } from "../errors.ts";
-import { readIfPresent, writePrivate } from "./files.ts";
+import { HumqError, InstanceError, UsageError } from "../errors.ts";
+import { makePrivateFolder, readIfPresent, writePrivate } from "./files.ts";
 import type { Instance } from "./home.ts";
 import { formatLink } from "./link.ts";
 import { makeInstance } from "./make.ts";
 import { writeServerConfig } from "./server/index.ts";
 import { operatorConfig, prepareBroker } from "./setup.ts";
+import { hostsOf, installCertificate, TLS_FILES, withTls } from "./tls/folder.ts";
+import type { GivenFiles } from "./tls/given.ts";
 
 export const DEFAULT_SERVER_FOLDER = "humq-server";
 export const DEFAULT_PORT = 4222;
@@ -29,6 +31,11 @@ export interface InitOptions {
   datacenter?: string;
   /** Protects the root key. Default: none. */
   passphrase?: string;
+  /**
+   * `own`: TLS with a certificate of the instance's own authority; `none`: no TLS; or the certificate to use. Default: own,
+   * and none where `host` is this machine's loopback.
+   */
+  tls?: "own" | "none" | GivenFiles;
 }
 
 export interface Initialised {
@@ -40,10 +47,14 @@ export interface Initialised {
   datacenter: string;
 }
 
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d+){3}|::1|\[::1\])$/i.test(host);
+}
+
 /** A host as it stands in an address: IPv6 in brackets. */
-function addressOf(host: string, port: number): string {
+function addressOf(host: string, port: number, scheme: "nats" | "tls"): string {
   const bare = host.replace(/^\[(.*)\]$/, "$1");
-  const address = `nats://${isIPv6(bare) ? `[${bare}]` : bare}:${port}`;
+  const address = `${scheme}://${isIPv6(bare) ? `[${bare}]` : bare}:${port}`;
   const usable = /^[A-Za-z0-9.:-]+$/.test(bare) && URL.canParse(address);
   if (usable) return address;
   throw new UsageError(`host: expected a name or an address such as nats.example.org, got ${JSON.stringify(host)}`);
@@ -70,16 +81,19 @@ export function isUnfinished(instance: Instance): boolean {
 }
 
 /** The folder is new or empty of ours; undoing leaves it as it was. */
-function writeServerFolder(folder: string, config: string): void {
+function writeServerFolder(folder: string, config: string, fill: () => void): void {
   const isNew = !existsSync(folder);
   const configPath = join(folder, "nats.conf");
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makePrivateFolder(folder);
     // The server makes its folders itself, but in a container perhaps as somebody else.
-    for (const part of ["accounts", "store"]) mkdirSync(join(folder, part), { recursive: true, mode: 0o700 });
+    for (const part of ["accounts", "store"]) makePrivateFolder(join(folder, part));
     writeFileSync(configPath, config, { mode: 0o600, flag: "wx" });
+    chmodSync(configPath, 0o600);
+    fill();
   } catch (cause) {
     if (isNew) rmSync(folder, { recursive: true, force: true });
+    if (cause instanceof HumqError) throw cause;
     throw new InstanceError(`cannot write ${configPath}: ${(cause as Error).message}`, { cause });
   }
 }
@@ -100,19 +114,27 @@ export async function initInstance(options: InitOptions): Promise<Initialised> {
   if (!isName(datacenter)) {
     throw new UsageError(`a datacenter's name has letters, digits, - and _, got ${JSON.stringify(datacenter)}`);
   }
-  const address = addressOf(options.host, port);
+  const { tls = isLoopback(options.host) ? "none" : "own" } = options;
+  const address = addressOf(options.host, port, tls === "none" ? "nats" : "tls");
   if (existsSync(configPath)) {
     throw new InstanceError(`${configPath} is there already, and is not overwritten. Name another folder with --dir.`);
   }
   const { instance, undo } = await makeInstance(name, [address], options.passphrase);
   try {
-    const config = await operatorConfig(instance.root()!, name);
+    const root = instance.root()!;
+    const config = await operatorConfig(root, name);
     const places = { storeDir: "store", jwtDir: "accounts" };
     // Every address of the machine: which of them is to be reached is up to whoever runs it.
-    const text = writeServerConfig({ host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config });
+    const server = { host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config };
+    const text = writeServerConfig(tls === "none" ? server : { ...server, tls: TLS_FILES });
     writePrivate(pendingPath(instance), `${datacenter}\n`);
     writePrivate(folderPath(instance), `${folder}\n`);
-    writeServerFolder(folder, text);
+    writeServerFolder(folder, text, () => {
+      if (tls === "none") return;
+      const source = tls === "own" ? { own: root } : { given: tls };
+      const { authorities } = installCertificate(folder, source, hostsOf(instance.link));
+      instance.saveLink(withTls(instance.link, authorities));
+    });
   } catch (error) {
     undo();
     throw error;

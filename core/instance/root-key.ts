@@ -105,6 +105,11 @@ export function rootSeedOf({ name, rootPath }: { name: string; rootPath: string 
   throw new InstanceError(`only the owner of "${name}" can do this: its root key is not here (expected ${rootPath})`);
 }
 
+/** The same, as keys. */
+export function rootOf(instance: { name: string; rootPath: string }): Root {
+  return rootFromSeed(rootSeedOf(instance));
+}
+
 /** The passphrase that protects the root key in a file, for another one that takes its place; undefined for none. */
 export function passphraseOf(path: string): string | undefined {
   const text = readSecret(path)?.toString("utf8");

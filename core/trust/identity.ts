@@ -26,6 +26,8 @@ export interface Root {
   readonly publicKey: Uint8Array;
   readonly operator: KeyPair;
   readonly signer: Signer;
+  /** Vouches for the instance's servers (TLS); signs nothing else. */
+  readonly authority: Signer;
   /** The key of a NATS account, for example `user/UABC...`, `datacenter/local`, `hub`. */
   account(label: string): KeyPair;
 }
@@ -54,6 +56,7 @@ export function rootFromSeed(seed: Uint8Array): Root {
     publicKey: signer.publicKey,
     operator,
     signer,
+    authority: signerFromSeed(derive(seed, "humq/tls-authority/1")),
     account: (label) => nkeyFromSeed("account", derive(seed, `humq/account/1/${label}`)),
   };
   return guarded(root, `root key ${operator.getPublicKey()}`);

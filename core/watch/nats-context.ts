@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import { fmtCreds } from "@nats-io/jwt";
 import { accountLabel } from "../broker/accounts.ts";
 import { shortUser } from "../broker/names.ts";
+import { isTls, pemOf } from "../broker/tls.ts";
 import { UsageError } from "../errors.ts";
 import { Admin } from "../instance/admin.ts";
 import { writePrivate, writeSecret } from "../instance/files.ts";
@@ -28,13 +29,23 @@ function contextsFolder(): string {
   return join(base, "nats", "context");
 }
 
+/** The command is to trust whom the link names, and to begin with the handshake as the server does. */
+function tlsOf({ folder, link }: Instance): { ca?: string; tls_first?: true } {
+  if (!link.servers.every(isTls)) return {};
+  const { authorities = [] } = link;
+  if (authorities.length === 0) return { tls_first: true };
+  const ca = join(folder, "ca.pem");
+  writePrivate(ca, authorities.map(pemOf).join(""));
+  return { ca, tls_first: true };
+}
+
 /** @param name of the context, and part of the name of its credentials */
 function write(instance: Instance, name: string, description: string, credentials: Uint8Array) {
   const path = join(contextsFolder(), `${name}.json`);
   const suffix = name.slice(`humq-${instance.name}`.length);
   const credentialsPath = join(instance.folder, `nats${suffix}.creds`);
   writeSecret(credentialsPath, credentials);
-  const content = { description, url: instance.link.servers.join(","), creds: credentialsPath };
+  const content = { description, url: instance.link.servers.join(","), creds: credentialsPath, ...tlsOf(instance) };
   writePrivate(path, `${JSON.stringify(content, null, 2)}\n`);
   return { context: name, path, credentials: credentialsPath };
 }

@@ -35,8 +35,8 @@ export interface ServerConfigOptions {
   maxMemoryBytes?: number;
   /** How often JetStream flushes to the disk: a duration such as `1s` (default), or `always`. */
   syncInterval?: string;
-  /** PEM files. With `ca`, clients must show a certificate signed by it. */
-  tls?: { cert: string; key: string; ca?: string };
+  /** PEM files. Relative as above. */
+  tls?: { cert: string; key: string };
   /** Default: the server logs to its standard error. */
   logPath?: string;
   pidPath?: string;
@@ -83,18 +83,7 @@ ping_interval: "20s"
 ping_max: 2
 # A client that is busy with a computation of its own may need a while to answer the server's nonce.
 authorization { timeout: 10 }
-${lines(
-  tls !== undefined && [
-    "",
-    "tls {",
-    `  cert_file: ${quote(tls.cert)}`,
-    `  key_file: ${quote(tls.key)}`,
-    ...(tls.ca === undefined ? [] : [`  ca_file: ${quote(tls.ca)}`, "  verify: true"]),
-    '  min_version: "1.3"',
-    "  timeout: 10",
-    "}",
-  ],
-)}
+${lines(tls !== undefined && ["", ...tlsBlock(tls)])}
 # The instance's root key is the operator; the server trusts what it signed and nothing else.
 operator: ${quote(options.operatorJwt)}
 system_account: ${systemAccount.publicKey}
@@ -122,6 +111,20 @@ jetstream {
   }
 }
 `.replace(/\n{3,}/g, "\n\n");
+}
+
+/** What makes a server speak TLS only. */
+export function tlsBlock({ cert, key }: { cert: string; key: string }): string[] {
+  return [
+    "tls {",
+    `  cert_file: ${quote(cert)}`,
+    `  key_file: ${quote(key)}`,
+    '  min_version: "1.3"',
+    "  # Nothing is said in plain text, so nobody in between can keep a client from TLS.",
+    "  handshake_first: true",
+    "  timeout: 10",
+    "}",
+  ];
 }
 
 const JWT = /^[\w-]+\.[\w-]+\.[\w-]+$/;
