@@ -33,7 +33,7 @@ export class Acks {
 
   #say(reply: string): void {
     // Where the broker shut this worker out, the message is delivered again by itself.
-    if (!this.#nc.isClosed()) this.#nc.publish(reply, "+ACK");
+    if (!this.#nc.isClosed() && !this.#nc.isDraining()) this.#nc.publish(reply, "+ACK");
   }
 
   #settle(): void {

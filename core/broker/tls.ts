@@ -42,6 +42,11 @@ const UNKNOWN_AUTHORITY = new Set([
   "CERT_SIGNATURE_FAILURE",
   "CERT_UNTRUSTED",
   "INVALID_CA",
+  "INVALID_PURPOSE",
+  "PATH_LENGTH_EXCEEDED",
+  "CERT_REJECTED",
+  // What Node has no name for, such as a signature by somebody who may not sign.
+  "UNSPECIFIED",
 ]);
 
 /** The code of the error, or of what caused it. */
@@ -83,7 +88,8 @@ function explainEncrypted(where: string, cause: unknown): string | undefined {
     );
   }
   if (code.startsWith("ERR_SSL") || code === "EPROTO") {
-    return `no TLS connection to the broker at ${where}: ${said}. It must offer TLS 1.3.`;
+    const { reason = said } = cause as { reason?: string };
+    return `no TLS connection to the broker at ${where}: ${reason}. It must offer TLS 1.3.`;
   }
   return undefined;
 }
