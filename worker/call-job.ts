@@ -50,6 +50,7 @@ export function jobOf(reader: StreamReader, tag: ActiveTag, call: VerifiedCall):
       yield stored.data;
       if (left === 0) return;
     }
+    throw new RefusedError(`${parts - left} of the ${parts} parts of the arguments of call ${first} are there`);
   };
   return {
     tagId: tag.runnable.id,

@@ -33,7 +33,7 @@ import type { KeyPair } from "../trust/nkeys.ts";
 import { type RevocationList, revocationOf, revokedLogins } from "../trust/revocation.ts";
 import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
-import { newestDirectory } from "./newest.ts";
+import { NewestGrants, newestDirectory } from "./newest.ts";
 import { checkInstance } from "./protocol.ts";
 import { RevocationStore } from "./revocations.ts";
 import { withLock } from "./server/lock.ts";
@@ -171,21 +171,22 @@ export class Admin {
     await this.pushAccount(await datacenterAccountJwt(this.root, name, users, revoked));
   }
 
-  /** All grants, each checked. */
+  /** All grants, each checked; in the place of one that the broker altered or put back the owner's own copy counts. */
   async grants(): Promise<Grant[]> {
     const reader = await StreamReader.open(await this.hub);
+    const newest = new NewestGrants(this.#instance, this.root.publicKey);
     const grants: Grant[] = [];
-    for await (const message of reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) {
-      grants.push(openGrant(message.data, this.root.publicKey));
+    for await (const { subject, data } of reader.all(HUB_STREAMS.grants, subjectOf.grant("*"))) {
+      const grant = newest.inForce(subject.slice(subjectOf.grant("").length), data);
+      if (grant !== undefined) grants.push(grant);
     }
     return grants;
   }
 
   async publishGrant(grant: Grant): Promise<void> {
-    await publish(await this.hub, {
-      subject: subjectOf.grant(grant.user),
-      data: signGrant(grant, this.root.signer),
-    });
+    const data = signGrant(grant, this.root.signer);
+    await publish(await this.hub, { subject: subjectOf.grant(grant.user), data });
+    this.#instance.cacheGrant(grant.user, data);
   }
 
   async directory(): Promise<Directory> {

@@ -35,7 +35,7 @@ export function newestDirectory(
   return directory;
 }
 
-/** Grants of others, as workers know them. */
+/** Grants of others, as workers and the owner know them. */
 export class NewestGrants {
   readonly #instance: Instance;
   readonly #rootKey: Uint8Array;
@@ -51,7 +51,7 @@ export class NewestGrants {
   open(signed: Uint8Array): Grant {
     const grant = openGrant(signed, this.#rootKey);
     const { user, name, issuedMs } = grant;
-    const newestMs = this.#issuedMs.get(user) ?? this.#keptMs(user);
+    const newestMs = this.#issuedMs.get(user) ?? this.#kept(user)?.issuedMs ?? 0;
     if (issuedMs < newestMs) {
       throw new RefusedError(
         `the grant of ${name} is of ${new Date(issuedMs).toISOString()}, and a newer one was seen here, of ` +
@@ -63,7 +63,22 @@ export class NewestGrants {
     return grant;
   }
 
-  #keptMs(user: string): number {
-    return seen(this.#instance.cachedGrant(user), (signed) => openGrant(signed, this.#rootKey))?.issuedMs ?? 0;
+  /**
+   * The grant in force of a user: what the broker holds, or the newer one that is known here, also where the broker holds
+   * something else in its place.
+   * @returns undefined where neither is a grant of theirs
+   */
+  inForce(user: string, stored: Uint8Array): Grant | undefined {
+    try {
+      const grant = this.open(stored);
+      if (grant.user === user) return grant;
+    } catch (error) {
+      if (!(error instanceof HumqError)) throw error;
+    }
+    return this.#kept(user);
+  }
+
+  #kept(user: string): Grant | undefined {
+    return seen(this.#instance.cachedGrant(user), (signed) => openGrant(signed, this.#rootKey));
   }
 }
