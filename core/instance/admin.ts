@@ -24,7 +24,6 @@ import {
   type Directory,
   type Grant,
   isRevokedNotice,
-  openGrant,
   signDirectory,
   signGrant,
 } from "../trust/grant.ts";
