@@ -2,6 +2,7 @@
 import { isTagName, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
 import { RefusedError, VersionError } from "../core/errors.ts";
+import { agreementsOf } from "../core/instance/datacenter-keys.ts";
 import type { Session } from "../core/instance/session.ts";
 import { CallVerifier } from "../core/trust/call.ts";
 import type { Grant } from "../core/trust/grant.ts";
@@ -52,6 +53,15 @@ function openManifest(signed: Uint8Array, grant: Grant): Manifest {
   }
 }
 
+/** The tag's key, with whichever of the datacenter's keys opens it: older tags were made for an older one. */
+function keyOf(session: Session, datacenter: string, { rootKey, user, tag, keys }: Manifest): Uint8Array | undefined {
+  for (const agreement of agreementsOf(session, datacenter)) {
+    const tagKey = unwrapKey(keys, agreement, { rootKey, user, tag });
+    if (tagKey !== undefined) return tagKey;
+  }
+  return undefined;
+}
+
 /**
  * Reads and checks a tag of `grant`'s holder.
  * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
@@ -83,8 +93,13 @@ export async function readTag(
   if (!manifest.datacenters.includes(datacenter)) return undefined;
   if (Date.now() > manifest.notAfterMs) return undefined;
   const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
-  const tagKey = unwrapKey(manifest.keys, session.identity.agreement, owner);
-  if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for datacenter ${datacenter}`);
+  const tagKey = keyOf(session, datacenter, manifest);
+  if (tagKey === undefined) {
+    throw new RefusedError(
+      `the key of ${tag} is not wrapped for datacenter ${datacenter}, as far as its keys are on this machine. ` +
+        "Was its key replaced? Then copy its seeds here, and start the worker again",
+    );
+  }
   const options = openOptions(tagKey, owner, manifest.options);
   const { signingKey, name } = grant;
   const [control, queue] = await Promise.all([

@@ -105,7 +105,7 @@ export class Worker {
     const instance = findInstance(options.instance);
     const name = workerName();
     let worker: Worker | undefined;
-    const session = await logIn(instance, options.datacenter, () => {
+    const session = await logIn(instance, options.datacenter, options.log ?? silentLog, () => {
       if (worker !== undefined) worker.#onReconnect();
     });
     await checkInstanceOf(session).catch(async (error: unknown) => {

@@ -15,6 +15,7 @@ that may serve the person (default: all).`);
     "<%= config.bin %> grant ADD-USER_... bob --expires 90d --datacenter cluster",
     "<%= config.bin %> grant ADD-USER_... carol --quota 10GB",
     "<%= config.bin %> grant ADD-USER_... cluster --role worker",
+    "<%= config.bin %> grant ADD-USER_... cluster-2 --role worker --datacenter cluster --new-key",
   ];
   static override args = {
     request: Args.string({ required: true, description: "what humq request printed: ADD-USER_..." }),
@@ -27,6 +28,9 @@ that may serve the person (default: all).`);
       multiple: true,
       multipleNonGreedy: true,
       description: "what it means depends on the role, see below",
+    }),
+    "new-key": Flags.boolean({
+      description: "with --role worker: this key takes the place of the one that the datacenter has",
     }),
     expires: Flags.string({ helpValue: "90d", description: "for how long: 90d, 12h ...; default: for ever" }),
     quota: Flags.string({
@@ -50,6 +54,7 @@ that may serve the person (default: all).`);
       ...defined({ datacenters: flags.datacenter, expiresInMs, quotaBytes }),
       // Checked by grantAccess, which knows the roles.
       role: flags.role as "submitter",
+      newKey: flags["new-key"],
     });
     const until = grant.expiresMs === 0 ? "" : `, until ${moment(grant.expiresMs)}`;
     const view = viewGrant(grant, await quotasOf([grant], { instance: instance.name }));

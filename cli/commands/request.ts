@@ -7,26 +7,35 @@ export default class Request extends HumqCommand {
   static override summary = "Ask to be let in: make an identity and print the request for the instance's owner.";
   static override description =
     prose(`Nothing is sent: give the printed line to the owner, who grants it with humq grant. Running it again prints the same.
-With --datacenter the request is for a datacenter's workers on this machine instead of for you.`);
+With --datacenter the request is for a datacenter's workers on this machine instead of for you; with --rotate as well it is for a new
+key in place of the one they have.`);
   static override examples = [
     "<%= config.bin %> request 'humq://nats.example.org:4222/main?root=...&guest=...'",
     "<%= config.bin %> request LINK --instance work",
     "<%= config.bin %> request LINK --datacenter cluster",
+    "<%= config.bin %> request LINK --datacenter cluster --rotate",
   ];
   static override args = { link: Args.string({ required: true, description: "the join link the owner gave you" }) };
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "make the key of this datacenter instead of yours" }),
+    rotate: Flags.boolean({
+      description: "with --datacenter: make a new key in place of the one that is here",
+      dependsOn: ["datacenter"],
+    }),
   };
 
   async run() {
     const { args, flags } = await this.parse(Request);
-    const { instance, datacenter } = flags;
+    const { instance, datacenter, rotate } = flags;
     const { requestAccess } = await import("../../core/instance/join.ts");
-    const request = requestAccess(args.link, defined({ instance, datacenter }));
+    const request = requestAccess(args.link, { ...defined({ instance, datacenter }), rotate });
     message(
       datacenter === undefined
         ? "Send this to the owner, who runs: humq grant REQUEST YOUR_NAME"
-        : `Send this to the owner, who runs: humq grant REQUEST ${datacenter} --role worker`,
+        : rotate
+          ? `Send this to the owner, who runs: humq grant REQUEST ${datacenter}-2 --role worker --datacenter ${datacenter} --new-key\n` +
+            "The key here stays in use until workers are started after that (docs/operations.md)."
+          : `Send this to the owner, who runs: humq grant REQUEST ${datacenter} --role worker`,
     );
     await this.print(request);
     return { request };

@@ -20,6 +20,8 @@ export interface GrantOptions {
    * Else: the datacenters that may serve the person, default all.
    */
   datacenters?: readonly string[];
+  /** With role `worker`: the request is of a new key, in place of the one that the datacenter has. Default false. */
+  newKey?: boolean;
   /** For how long, in milliseconds; default for ever. */
   expiresInMs?: number;
   /** Disk quota on the broker in bytes, at least 4 MiB. Default: what the person had, 50 GiB for a new one. */
@@ -117,7 +119,7 @@ async function laterThan(beforeMs: number, name: string): Promise<void> {
   if (waitMs > 0) await delay(waitMs);
 }
 
-async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[]): Promise<void> {
+async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[], isNewKey: boolean): Promise<void> {
   const [name] = grant.datacenters;
   if (name === undefined || grant.datacenters.length !== 1) {
     throw new UsageError("a worker's grant names exactly one datacenter");
@@ -125,13 +127,19 @@ async function grantWorker(admin: Admin, grant: Grant, others: readonly Grant[])
   const holder = others.find(
     (other) => other.role === "worker" && other.datacenters[0] === name && !isRevokedNotice(other),
   );
-  if (holder !== undefined) {
+  const directory = await admin.directory();
+  const current = directory.datacenters.find((datacenter) => datacenter.name === name);
+  const isCurrent = current !== undefined && sameKey(current.signingKey, grant.signingKey);
+  if (holder !== undefined && !isCurrent && !isNewKey) {
     throw new InstanceError(
       `datacenter "${name}" has a key already (granted as "${holder.name}"). All its workers share that key: ` +
-        "copy its .seed file to the new machine, or choose another datacenter name.",
+        "copy its .seed file to the new machine, or choose another datacenter name. Where this request is of a key " +
+        "in place of that one: --new-key",
     );
   }
-  const directory = await admin.directory();
+  if (current === undefined && isNewKey) {
+    throw new InstanceError(`datacenter "${name}" has no key yet that this one could replace: leave out --new-key.`);
+  }
   const like = directory.datacenters.find((other) => other.name !== name && isAlike(other.name, name));
   if (like !== undefined) {
     throw new InstanceError(`the datacenter name "${name}" is too much like "${like.name}". Choose another one.`);
@@ -167,6 +175,9 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   const role = options.role ?? "submitter";
   checkRole(role);
   checkQuota(role, options.quotaBytes);
+  if (options.newKey === true && role !== "worker") {
+    throw new UsageError("--new-key is for the new key of a datacenter: it goes with --role worker");
+  }
   const parsed = parseRequest(request);
   const datacenters = [...(options.datacenters ?? (role === "worker" ? [name] : []))];
   checkNames(name, datacenters);
@@ -197,7 +208,7 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
     userJwt,
   };
   const others = grants.filter((other) => other.user !== granted.user);
-  if (role === "worker") await grantWorker(admin, granted, others);
+  if (role === "worker") await grantWorker(admin, granted, others, options.newKey === true);
   else await grantPerson(admin, granted, others, options.quotaBytes);
   await admin.publishGrant(granted);
   if (before !== undefined && isNarrower(granted, before)) await voidBefore(admin, before);

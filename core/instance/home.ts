@@ -92,10 +92,14 @@ export class Instance {
   datacenters(): string[] {
     const folder = join(this.folder, "datacenters");
     if (!existsSync(folder)) return [];
-    return readdirSync(folder)
-      .filter((file) => file.endsWith(".seed"))
-      .map((file) => file.slice(0, -".seed".length))
-      .sort();
+    return (
+      readdirSync(folder)
+        .filter((file) => file.endsWith(".seed"))
+        .map((file) => file.slice(0, -".seed".length))
+        // Not those that were in use, or are to be: see core/instance/datacenter-keys.ts.
+        .filter(isName)
+        .sort()
+    );
   }
 
   /**

@@ -2,6 +2,7 @@
 import { isName } from "../broker/names.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { formatRequest } from "../trust/request.ts";
+import { ensureNextKey } from "./datacenter-keys.ts";
 import { adoptDefault, Instance } from "./home.ts";
 import { parseLink } from "./link.ts";
 
@@ -10,6 +11,8 @@ export interface RequestOptions {
   instance?: string;
   /** Make the key of a datacenter (for workers on this machine) instead of a person's. */
   datacenter?: string;
+  /** Make a new key for the datacenter, whose workers take it into use once it is granted. Default false. */
+  rotate?: boolean;
 }
 
 /**
@@ -21,7 +24,10 @@ export interface RequestOptions {
 export function requestAccess(link: string, options: RequestOptions = {}): string {
   const parsed = parseLink(link);
   const instance = new Instance(options.instance ?? parsed.name);
-  const { datacenter } = options;
+  const { datacenter, rotate = false } = options;
+  if (rotate && datacenter === undefined) {
+    throw new UsageError("--rotate makes a new key for a datacenter: name it with --datacenter");
+  }
   if (datacenter !== undefined && !isName(datacenter)) {
     throw new UsageError(`a datacenter's name has letters, digits, - and _, got ${JSON.stringify(datacenter)}`);
   }
@@ -30,7 +36,8 @@ export function requestAccess(link: string, options: RequestOptions = {}): strin
       `"${instance.name}" already stands for another instance here (its root key differs). Choose another name: humq request LINK --instance NAME`,
     );
   }
-  const identity = instance.ensureIdentity(datacenter);
+  const identity =
+    rotate && datacenter !== undefined ? ensureNextKey(instance, datacenter) : instance.ensureIdentity(datacenter);
   instance.saveLink(parsed);
   adoptDefault(instance.name);
   return formatRequest(identity);

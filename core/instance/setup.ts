@@ -10,6 +10,7 @@ import { InstanceError } from "../errors.ts";
 import { newSeed, type Root, rootFromSeed } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
 import { Admin, retryWhileStarting } from "./admin.ts";
+import { nextKey, useNextKey } from "./datacenter-keys.ts";
 import { makePrivateFolder } from "./files.ts";
 import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
@@ -112,6 +113,8 @@ export async function prepareBroker(instance: Instance, datacenter: string): Pro
   try {
     await updateHub(admin, instance);
     const granted = new Set((await admin.grants()).map((grant) => grant.user));
+    const next = nextKey(instance, datacenter);
+    if (next !== undefined && granted.has(next.user)) useNextKey(instance, datacenter);
     const local = instance.ensureIdentity(datacenter);
     if (!granted.has(local.user)) {
       await grantWith(admin, formatRequest(local), datacenter, { role: "worker", datacenters: [datacenter] });
