@@ -148,7 +148,12 @@ test("a machine that has the new key only does not run older tags and says why; 
   await asAnn(() => older.retry({ calls: [0] }));
   const { worker, lines } = await startWorker();
   await runs(await submit());
-  expect(lines).toContainEqual(expect.stringMatching(`refused ${older.name} by ann: .* Was its key replaced\\?`));
+  const why = new RegExp(`refused ${older.name} by ann: .* Was its key replaced\\?`);
+  await until(
+    "the refusal",
+    () => lines,
+    (said) => said.some((line) => why.test(line)),
+  );
   expect(await isDone(older)).toBe(false);
   await worker.stop();
   renameSync(join(thief.path, old), join(folder, old));
