@@ -1,4 +1,5 @@
 import { UsageError } from "./errors.ts";
+import { shown } from "./shown.ts";
 
 /** The longest duration that is taken: 365 days. Longer ones are slips, such as milliseconds given for seconds. */
 export const MAX_DURATION_MS = 365 * 24 * 60 * 60 * 1000;
@@ -21,7 +22,12 @@ const clock = /^(\d+):([0-5]\d):([0-5]\d)$/;
  * @throws UsageError for anything else, a negative one, and one over {@link MAX_DURATION_MS}.
  */
 export function parseDuration(value: number | string, what = "duration"): number {
-  const ms = typeof value === "number" ? value * 1000 : parseText(value.trim().toLowerCase());
+  const ms =
+    typeof value === "number"
+      ? value * 1000
+      : typeof value === "string"
+        ? parseText(value.trim().toLowerCase())
+        : undefined;
   if (ms === undefined || Number.isNaN(ms) || ms < 0) {
     throw new UsageError(`${what}: expected ${FORMS}, got ${shown(value)}`);
   }
@@ -31,10 +37,6 @@ export function parseDuration(value: number | string, what = "duration"): number
     );
   }
   return Math.round(ms);
-}
-
-function shown(value: number | string): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
 }
 
 function parseText(text: string): number | undefined {

@@ -1,4 +1,5 @@
 import { UsageError } from "./errors.ts";
+import { shown } from "./shown.ts";
 
 /** The largest amount that is taken, 1 PB. More is a slip. */
 export const MAX_MEMORY_BYTES = 10 ** 15;
@@ -24,10 +25,6 @@ const UNITS_BYTES: Record<string, number> = {
 
 const FORMS = "bytes (500000000) or a number with a unit (500MB, 1.5GB, 512MiB, 2GiB)";
 const amount = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/;
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : String(value);
-}
 
 function bytesOf(value: unknown): number | undefined {
   if (typeof value === "number") return value;

@@ -1,10 +1,10 @@
 /** Options of a submit: type, defaults, check. */
-import { inspect } from "node:util";
 import { LEAST_RETENTION_MS, RETENTION_MS } from "./broker/expiry.ts";
 import { isName } from "./broker/names.ts";
 import { formatDuration, parseDuration } from "./duration.ts";
 import { UsageError } from "./errors.ts";
 import { formatMemory, parseMemory } from "./memory.ts";
+import { shown } from "./shown.ts";
 import { nearest } from "./suggest.ts";
 import { MESSAGE_CALLS } from "./trust/call.ts";
 import { MOST_LOSSES } from "./trust/options.ts";
@@ -117,12 +117,6 @@ const KNOWN = [
   "instance",
 ] as const satisfies (keyof SubmitOptions)[];
 
-/** A value as messages show it. */
-export function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value.length > 200 ? `${value.slice(0, 200)}...` : value);
-  return inspect(value, { depth: 1, breakLength: Number.POSITIVE_INFINITY, maxArrayLength: 5, maxStringLength: 100 });
-}
-
 /**
  * @param what begins the message: `submit option`
  * @throws UsageError where `options` is no object, and where an option is not known, with the one that was probably meant
@@ -135,7 +129,7 @@ export function checkKnown(what: string, options: object, known: readonly string
     if (known.includes(name)) continue;
     const hint = nearest(name, known);
     const meant = hint === undefined ? "." : `: did you mean "${hint}"?`;
-    throw new UsageError(`unknown ${what} ${JSON.stringify(name)}${meant} Known: ${known.join(", ")}.`);
+    throw new UsageError(`unknown ${what} ${shown(name)}${meant} Known: ${known.join(", ")}.`);
   }
 }
 

@@ -2,7 +2,8 @@
 import { capture } from "./capture/index.ts";
 import { UsageError } from "./errors.ts";
 import { withSession } from "./instance/lease.ts";
-import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions, shown } from "./options.ts";
+import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions } from "./options.ts";
+import { shown } from "./shown.ts";
 import type { Recorder } from "./submit/recorder.ts";
 import { Recording } from "./submit/recording.ts";
 import { forget, remindOf } from "./submit/reminder.ts";

@@ -90,12 +90,13 @@ export async function* readCalls(file: string, parameters: Parameters | undefine
       if (line.trim() !== "") yield argumentsOf(line, parameters);
     }
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
+    const { code, errno, message } = error as NodeJS.ErrnoException;
     if (error instanceof UsageError) throw new UsageError(`${shown}, line ${last}: ${message}`, { cause: error });
     if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") {
       throw new UsageError(`${shown}, after line ${last}: not UTF-8`, { cause: error });
     }
-    if (code === "ENOENT" || code === "EACCES" || code === "EISDIR") {
+    // Of the system's (ENOENT) or of a name that no file can have.
+    if (typeof errno === "number" || code === "ERR_INVALID_ARG_VALUE") {
       throw new UsageError(`cannot read ${shown}: ${message}`, { cause: error });
     }
     throw error;

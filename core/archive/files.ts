@@ -35,7 +35,9 @@ export function removeTemporaryFile(path: string): void {
 
 /** A name beside `path`, on the same file system, for what is to take its place once it is complete. */
 export function partPath(path: string): string {
-  return join(dirname(path), `.${basename(path)}.${process.pid}-${randomBytes(4).toString("hex")}.part`);
+  // So short that it is never too long where the name itself is not.
+  const name = basename(path).slice(0, 50);
+  return join(dirname(path), `.${name}.${process.pid}-${randomBytes(4).toString("hex")}.part`);
 }
 
 /**
@@ -54,7 +56,15 @@ export function checkTarget(path: string, { overwrite = false }: WriteOptions): 
 }
 
 function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
+function unwritable(path: string, cause: unknown): ArchiveError {
+  return new ArchiveError(`${path} cannot be written: ${(cause as Error).message}`, { cause });
 }
 
 function existing(path: string): ArchiveError {
@@ -78,7 +88,7 @@ export function install(part: string, path: string, options: WriteOptions): void
     renameSync(part, path);
   } catch (error) {
     if (!replaces) rmSync(path, { force: true });
-    throw new ArchiveError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+    throw unwritable(path, error);
   }
 }
 
@@ -91,7 +101,7 @@ function claim(path: string): number {
     return mode;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw existing(path);
-    throw new ArchiveError(`${path} cannot be written: ${(error as Error).message}`, { cause: error });
+    throw unwritable(path, error);
   }
 }
 

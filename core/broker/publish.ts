@@ -52,8 +52,17 @@ interface Answer {
   seq?: number;
 }
 
+/** @throws BrokerError where it is no answer of a server's */
+function parseAnswer(what: string, data: Uint8Array): Answer {
+  try {
+    return Object(JSON.parse(Buffer.from(data).toString("utf8"))) as Answer;
+  } catch (cause) {
+    throw new BrokerError(`${what}: the broker's answer is not one of nats-server's`, { cause });
+  }
+}
+
 function check(what: string, data: Uint8Array): number {
-  const answer = JSON.parse(Buffer.from(data).toString("utf8")) as Answer;
+  const answer = parseAnswer(what, data);
   if (answer.error !== undefined) {
     const { err_code: code = 0, description = "no description" } = answer.error;
     const advice = code === ApiCode.noMessageTtl ? `. ${OLD_STREAMS}` : "";

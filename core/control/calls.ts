@@ -1,6 +1,6 @@
 /** Lists of calls as people write them, `3,7-20`, and as records hold them: runs of indices in order. */
 import { UsageError } from "../errors.ts";
-import { shown } from "../options.ts";
+import { shown } from "../shown.ts";
 
 /** Calls `first` to `last`, both included. */
 export interface CallRange {

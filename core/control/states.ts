@@ -1,7 +1,7 @@
 /** Choosing calls by how they are. */
 import { UsageError } from "../errors.ts";
-import { shown } from "../options.ts";
 import { ERROR_STATES } from "../outcome.ts";
+import { shown } from "../shown.ts";
 
 /** States of calls that have not ended: in the queue, or in a worker's hands. */
 export const OPEN_STATES = ["pending", "running"] as const;

@@ -8,7 +8,8 @@ import { chooseRetried, type RetryOptions, retryCalls } from "../control/retry.t
 import { syncRetries } from "../control/sync.ts";
 import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
-import { checkConcurrency, checkKnown, shown } from "../options.ts";
+import { checkConcurrency, checkKnown } from "../options.ts";
+import { shown } from "../shown.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
 import { outcomeEvents, type TagEvent } from "../watch/events.ts";
 import { type Explanation, explainTag } from "../watch/explain.ts";

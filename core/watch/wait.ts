@@ -1,6 +1,7 @@
 /** Waiting for a tag without fetching its results. */
 import { UsageError } from "../errors.ts";
-import { checkKnown, shown } from "../options.ts";
+import { checkKnown } from "../options.ts";
+import { shown } from "../shown.ts";
 import type { TagEvent } from "./events.ts";
 
 export interface WaitOptions {

@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { UsageError } from "../../core/errors.ts";
@@ -23,7 +24,7 @@ test.each<[given: string | number, bytes: number]>([
 test.each(["", " ", "MB", "5X", "-5", "5 5", "1e9", "1GB1MB", "Infinity", "٣", Number.NaN, -1, null, {}, true])(
   "%j is refused with the forms that are taken",
   (given) => {
-    const shown = typeof given === "string" ? JSON.stringify(given) : String(given);
+    const shown = typeof given === "string" ? JSON.stringify(given) : inspect(given);
     expect(() => parseMemory(given as string, "--memory")).toThrow(
       new UsageError(
         `--memory: expected bytes (500000000) or a number with a unit (500MB, 1.5GB, 512MiB, 2GiB), got ${shown}`,

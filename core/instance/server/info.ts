@@ -50,7 +50,7 @@ export function parseInfo(line: string): ServerInfo | undefined {
   if (!/^INFO\s/i.test(line)) return undefined;
   let fields: Record<string, unknown>;
   try {
-    fields = JSON.parse(line.slice("INFO ".length)) as Record<string, unknown>;
+    fields = Object(JSON.parse(line.slice("INFO ".length))) as Record<string, unknown>;
   } catch {
     return undefined;
   }
