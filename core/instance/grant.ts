@@ -5,6 +5,7 @@ import { isName, shortUser } from "../broker/names.ts";
 import { formatDuration } from "../duration.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { formatMemory } from "../memory.ts";
+import { isoTime } from "../moment.ts";
 import { nearest } from "../suggest.ts";
 import { type Grant, isRevokedNotice, ROLES, type Role } from "../trust/grant.ts";
 import { type AccessRequest, parseRequest } from "../trust/request.ts";
@@ -112,7 +113,7 @@ async function laterThan(beforeMs: number, name: string): Promise<void> {
   const waitMs = (Math.floor(beforeMs / 1000) + 1) * 1000 - Date.now();
   if (waitMs > LATER_MOST_MS) {
     throw new InstanceError(
-      `${name} was granted or revoked last on ${new Date(beforeMs).toISOString()}, which is later than what the clock here says ` +
+      `${name} was granted or revoked last on ${isoTime(beforeMs)}, which is later than what the clock here says ` +
         `(${new Date().toISOString()}), so a grant made now would be void. Set the clock; else try again in ${formatDuration(waitMs)}.`,
     );
   }

@@ -3,6 +3,7 @@
  * a broker that puts it back could revive a datacenter's lost key, or rights that were narrowed since.
  */
 import { HumqError, RefusedError } from "../errors.ts";
+import { isoTime } from "../moment.ts";
 import { type Directory, type Grant, openDirectory, openGrant } from "../trust/grant.ts";
 import type { Instance } from "./home.ts";
 
@@ -54,8 +55,8 @@ export class NewestGrants {
     const newestMs = this.#issuedMs.get(user) ?? this.#kept(user)?.issuedMs ?? 0;
     if (issuedMs < newestMs) {
       throw new RefusedError(
-        `the grant of ${name} is of ${new Date(issuedMs).toISOString()}, and a newer one was seen here, of ` +
-          `${new Date(newestMs).toISOString()}: somebody put the older one back`,
+        `the grant of ${name} is of ${isoTime(issuedMs)}, and a newer one was seen here, of ` +
+          `${isoTime(newestMs)}: somebody put the older one back`,
       );
     }
     if (issuedMs > newestMs) this.#instance.cacheGrant(user, signed);

@@ -5,6 +5,7 @@ import { guestLogin } from "../broker/guest.ts";
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError } from "../errors.ts";
+import { isoTime } from "../moment.ts";
 import { checkGrantTime, checkNotExpired, type Grant, isRevokedNotice, openGrant } from "../trust/grant.ts";
 import type { Identity } from "../trust/identity.ts";
 import { formatRequest } from "../trust/request.ts";
@@ -64,7 +65,7 @@ async function validGrant(instance: Instance, identity: Identity, fresh: boolean
   }
   if (isRevokedNotice(grant)) {
     throw new InstanceError(
-      `your access to "${instance.name}" as "${grant.name}" was revoked on ${new Date(grant.issuedMs).toISOString()}. ` +
+      `your access to "${instance.name}" as "${grant.name}" was revoked on ${isoTime(grant.issuedMs)}. ` +
         `If that should not be, ask its owner to grant it again: humq grant ${formatRequest(identity)} ${grant.name}`,
     );
   }

@@ -3,6 +3,7 @@
  * an older one cannot pass for it and one that is held back is noticed.
  */
 import { RefusedError } from "../errors.ts";
+import { isoTime } from "../moment.ts";
 import { CLOCK_TOLERANCE_MS, type Grant } from "./grant.ts";
 import { KEY_BYTES, type Signer } from "./keys.ts";
 import { fixed, list, recordType, struct, text, u64 } from "./record.ts";
@@ -75,10 +76,10 @@ export function lackOfFreshness(revocations: RevocationList | undefined, nowMs: 
   if (revocations === undefined) return "there is no signed revocation list of this instance";
   const { issuedMs, validUntilMs } = revocations;
   if (nowMs > validUntilMs + CLOCK_TOLERANCE_MS) {
-    return `the revocation list was good until ${iso(validUntilMs)} and has not been renewed since`;
+    return `the revocation list was good until ${isoTime(validUntilMs)} and has not been renewed since`;
   }
   if (nowMs < issuedMs - CLOCK_TOLERANCE_MS) {
-    return `the revocation list was signed at ${iso(issuedMs)}, but the clocks here and of the broker say ${iso(nowMs)}`;
+    return `the revocation list was signed at ${isoTime(issuedMs)}, but the clocks here and of the broker say ${isoTime(nowMs)}`;
   }
   return undefined;
 }
@@ -97,8 +98,8 @@ export function checkNotRevoked(entry: Revocation | undefined, grant: Pick<Grant
   const { revokedMs, beforeMs } = entry;
   throw new RefusedError(
     revokedMs > 0
-      ? `the grant of ${grant.name} was revoked on ${iso(revokedMs)}`
-      : `the grant of ${grant.name} was replaced by one issued after ${iso(beforeMs)}`,
+      ? `the grant of ${grant.name} was revoked on ${isoTime(revokedMs)}`
+      : `the grant of ${grant.name} was replaced by one issued after ${isoTime(beforeMs)}`,
   );
 }
 
@@ -109,7 +110,7 @@ export function checkNotRevoked(entry: Revocation | undefined, grant: Pick<Grant
 export function refusalOf(entry: Revocation | undefined, name: string, createdMs: number): string | undefined {
   if (entry === undefined || createdMs > entry.revokedMs) return undefined;
   return (
-    `the access of ${name} was revoked on ${iso(entry.revokedMs)}, and this was submitted before (${iso(createdMs)}). ` +
+    `the access of ${name} was revoked on ${isoTime(entry.revokedMs)}, and this was submitted before (${isoTime(createdMs)}). ` +
     "Submit it again"
   );
 }
@@ -143,8 +144,4 @@ export function revokedLogins(
     if (entry !== undefined) seconds[user] = Math.floor(entry.beforeMs / 1000);
   }
   return seconds;
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString();
 }
