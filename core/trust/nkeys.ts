@@ -3,13 +3,69 @@ import { fromPublic, fromSeed, type KeyPair, Prefix } from "@nats-io/nkeys";
 import { Codec } from "@nats-io/nkeys/lib/codec.js";
 import { DecodeError } from "../errors.ts";
 import { guarded } from "./guarded.ts";
+import { type Signer, signerFromSeed, verify } from "./keys.ts";
 
 export type { KeyPair };
+
+/**
+ * An nkey pair on the native primitives of node:crypto, the same bytes: the library's own takes milliseconds for each look
+ * at a public key and each signature, which made an account that imports from hundreds of others a matter of minutes.
+ */
+class NativePair implements KeyPair {
+  readonly #pair: KeyPair;
+  readonly #signer: Signer;
+  readonly #publicKey: string;
+  readonly #privateKey: Uint8Array;
+
+  constructor(prefix: Prefix, seed: Uint8Array) {
+    this.#pair = fromSeed(Codec.encodeSeed(prefix, seed));
+    this.#signer = signerFromSeed(seed);
+    const { publicKey } = this.#signer;
+    this.#publicKey = Buffer.from(Codec.encode(prefix, publicKey)).toString("ascii");
+    this.#privateKey = Codec.encode(Prefix.Private, Buffer.concat([seed, publicKey]));
+  }
+
+  getPublicKey(): string {
+    return this.#publicKey;
+  }
+
+  /** @throws NKeysError once the pair was cleared; so do all that need the seed */
+  getSeed(): Uint8Array {
+    return this.#pair.getSeed();
+  }
+
+  getPrivateKey(): Uint8Array {
+    this.getSeed();
+    return this.#privateKey;
+  }
+
+  sign(input: Uint8Array): Uint8Array {
+    this.getSeed();
+    return this.#signer.sign(input);
+  }
+
+  verify(input: Uint8Array, signature: Uint8Array): boolean {
+    return verify(this.#signer.publicKey, input, signature);
+  }
+
+  clear(): void {
+    this.#privateKey.fill(0);
+    this.#pair.clear();
+  }
+
+  seal(input: Uint8Array, recipient: string, nonce?: Uint8Array): Uint8Array {
+    return this.#pair.seal(input, recipient, nonce);
+  }
+
+  open(message: Uint8Array, sender: string): Uint8Array | null {
+    return this.#pair.open(message, sender);
+  }
+}
 
 /** The nkey pair of a 32-byte Ed25519 seed. */
 export function nkeyFromSeed(kind: "operator" | "account" | "user", seed: Uint8Array): KeyPair {
   const prefix = { operator: Prefix.Operator, account: Prefix.Account, user: Prefix.User }[kind];
-  const pair = fromSeed(Codec.encodeSeed(prefix, seed));
+  const pair = new NativePair(prefix, seed);
   return guarded(pair, `${kind} nkey ${pair.getPublicKey()}`);
 }
 
