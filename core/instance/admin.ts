@@ -37,6 +37,9 @@ import { checkInstance } from "./protocol.ts";
 import { RevocationStore } from "./revocations.ts";
 import { withLock } from "./server/lock.ts";
 
+/** The server takes no larger account, whatever `max_payload` says (nats-server 2.15.2: "token too large"). */
+const MOST_TOKEN_BYTES = 2 ** 20;
+
 /** Logins of the owner last for one command. */
 const LOGIN_MS = 10 * 60_000;
 
@@ -156,8 +159,11 @@ export class Admin {
     if (reply.data.length > 0) await this.pushAccount(await revokeInAccount(this.root, reply.string(), revoked));
   }
 
-  /** Rebuilds a datacenter's account from the grants, so that it serves exactly whom it may serve. */
-  async pushDatacenterAccount(name: string, grants: readonly Grant[]): Promise<void> {
+  /**
+   * A datacenter's account, made from the grants, so that it serves exactly whom it may serve.
+   * @throws InstanceError where these are more than an account can hold
+   */
+  async datacenterAccount(name: string, grants: readonly Grant[]): Promise<string> {
     const revocations = await this.revocations.current();
     const workers = grants.filter((grant) => grant.role === "worker" && grant.datacenters[0] === name);
     const isServed = workers.some((worker) => isInForce(worker, revocations));
@@ -167,7 +173,18 @@ export class Admin {
       revocations,
       workers.map(({ user }) => user),
     );
-    await this.pushAccount(await datacenterAccountJwt(this.root, name, users, revoked));
+    const token = await datacenterAccountJwt(this.root, name, users, revoked);
+    if (token.length <= MOST_TOKEN_BYTES) return token;
+    throw new InstanceError(
+      `datacenter "${name}" would serve ${users.length} people, and its account has room for about ` +
+        `${Math.floor((users.length * MOST_TOKEN_BYTES) / token.length)}. Nothing was changed. Let several datacenters share ` +
+        "them: name those that serve a person with humq grant REQUEST NAME --datacenter D.",
+    );
+  }
+
+  /** Rebuilds a datacenter's account and gives it to the server. */
+  async pushDatacenterAccount(name: string, grants: readonly Grant[]): Promise<void> {
+    await this.pushAccount(await this.datacenterAccount(name, grants));
   }
 
   /** All grants, each checked; in the place of one that the broker altered or put back the owner's own copy counts. */

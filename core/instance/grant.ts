@@ -163,8 +163,11 @@ async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[],
       `there is no datacenter "${name}" (known: ${known.join(", ") || "none"})${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
     );
   }
+  const grants = [...others, grant];
+  // Made before anything is changed: one of them may be full.
+  const accounts = await Promise.all(known.map((datacenter) => admin.datacenterAccount(datacenter, grants)));
   await admin.pushUserAccount(grant, quotaBytes ?? (await admin.quota(grant.user)) ?? DEFAULT_QUOTA_BYTES);
-  for (const datacenter of known) await admin.pushDatacenterAccount(datacenter, [...others, grant]);
+  for (const account of accounts) await admin.pushAccount(account);
 }
 
 /** With an open {@link Admin}; see {@link grantAccess}. */

@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from "node:crypto";
+import { fromSeed } from "@nats-io/nkeys";
 import * as ed from "@noble/ed25519";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
@@ -139,6 +140,21 @@ describe("identities", () => {
     ].map(hex);
     expect(new Set(all).size).toBe(all.length);
   });
+});
+
+test.each(["operator", "account", "user"] as const)("an %s nkey pair is the library's own, only quicker", (kind) => {
+  const pair = nkeyFromSeed(kind, counting(9));
+  const theirs = fromSeed(pair.getSeed());
+  expect(pair.getPublicKey()).toBe(theirs.getPublicKey());
+  expect(hex(pair.getPrivateKey())).toBe(hex(theirs.getPrivateKey()));
+  const message = counting(50, 100);
+  expect(hex(pair.sign(message))).toBe(hex(theirs.sign(message)));
+  expect(pair.verify(message, theirs.sign(message))).toBe(true);
+  expect(pair.verify(counting(49, 100), theirs.sign(message))).toBe(false);
+  pair.clear();
+  for (const secret of [() => pair.getSeed(), () => pair.getPrivateKey(), () => pair.sign(message)]) {
+    expect(secret).toThrow("clear");
+  }
 });
 
 describe("public nkeys", () => {
