@@ -2,6 +2,7 @@
 import { dirname } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { accountLabel } from "../../core/broker/accounts.ts";
 import { IMPORTED_API, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { type Tag, task } from "../../core/index.ts";
@@ -46,7 +47,8 @@ async function quotaOf(person: Person): Promise<number | undefined> {
 }
 
 /** What the streams of somebody may hold together. */
-async function roomOf({ nc }: Person): Promise<number> {
+async function roomOf({ grant }: Person): Promise<number> {
+  const nc = await lab.inAccount(accountLabel.user(grant.user));
   const streams = await (await jetstreamManager(nc, { checkAPI: false })).streams.list().next();
   return streams.reduce((sum, { config }) => sum + config.max_bytes, 0);
 }
@@ -68,7 +70,7 @@ describe("a quota", () => {
   test("is kept when the grant is renewed, and changed in both directions where another is given", async () => {
     const alice = await lab.join("alice", { quotaBytes: 10e9 });
     expect(await quotaOf(alice)).toBe(10e9);
-    await regrant(alice, "alice", { role: "admin" });
+    await regrant(alice, "alice", { expiresInMs: 3_600_000 });
     expect(await quotaOf(alice)).toBe(10e9);
     for (const quotaBytes of [LEAST, 30e9, 1e9]) {
       await regrant(alice, "alice", { quotaBytes });
@@ -146,7 +148,9 @@ describe("a worker that stores for somebody at their quota serves others, and lo
         const { reasons } = await tag.explain();
         expect(reasons[0]).toMatchObject({
           code: "quota",
-          message: expect.stringMatching(/^your share of the broker's disk has no room for more (large )?results/),
+          message: expect.stringMatching(
+            /^your share of the broker's disk is full or all but full: .* for (large )?results are taken/,
+          ),
         });
         expect(await tag.status()).toMatchObject({ errors: 0, calls });
         await regrant(person, person.grant.name, { quotaBytes: 64 * MIB });
