@@ -1,3 +1,4 @@
 export { type DetectedIsolation, detectIsolation, type Isolation } from "./isolation/isolation.ts";
 export { type Log, silentLog, stderrLog } from "./log.ts";
-export { Worker, type WorkerOptions } from "./worker.ts";
+export type { WorkerOptions } from "./options.ts";
+export { Worker } from "./worker.ts";

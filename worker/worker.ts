@@ -19,39 +19,25 @@ import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
 
-import { checkDemands, type SandboxDemands } from "./isolation/demands.ts";
+import { checkDemands } from "./isolation/demands.ts";
+import { closeInspector } from "./isolation/inspector.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
 import { Leases } from "./lease/leases.ts";
-import { type Allowance, type AllowanceOptions, allowanceOf } from "./limits/allowance.ts";
+import { type Allowance, allowanceOf } from "./limits/allowance.ts";
 import { lackOf, workerMemoryBytes, workerSlots } from "./limits/capacity.ts";
 import { MemoryGroups } from "./limits/cgroup.ts";
-import { checkLeaveOptions, Leave, type LeaveOptions } from "./limits/leave.ts";
+import { checkLeaveOptions, Leave } from "./limits/leave.ts";
 import { type Log, silentLog } from "./log.ts";
 import { logIn } from "./log-in.ts";
 import { LogWriter } from "./logs.ts";
 import { workerName } from "./name.ts";
+import type { WorkerOptions } from "./options.ts";
 import { packagesFolder } from "./packages/index.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
 import { Runner } from "./runner.ts";
 import { isCallsError, prepareTag } from "./setup.ts";
 import { ShutOutError } from "./shut-out.ts";
-
-export interface WorkerOptions extends LeaveOptions, SandboxDemands, AllowanceOptions {
-  /** Default: `HUMQ_INSTANCE`, else the default instance. */
-  instance?: string;
-  /** Default: the one whose key is on this machine. */
-  datacenter?: string;
-  /** Calls that run at the same time. Default: the number of cores. */
-  slots?: number;
-  /**
-   * Memory that running calls may ask for together (submit option `memory`): bytes, or text such as `16GB`. Default: what this
-   * machine, its cgroup or its Slurm job has.
-   */
-  memory?: number | string;
-  /** Default: says nothing. */
-  log?: Log;
-}
 
 /** How long running calls may take to end when the worker stops. */
 const STOP_GRACE_MS = 5_000;
@@ -100,6 +86,7 @@ export class Worker {
     const allowance = allowanceOf(options, tmpdir(), slots);
     const found = await detectIsolation();
     checkDemands(options, found);
+    closeInspector();
     const { isolation } = found;
     const network = options.network ?? "host";
     const instance = findInstance(options.instance);

@@ -33,7 +33,10 @@ function removeEntry(path: string): void {
 }
 
 function empty(folder: string): void {
-  mkdirSync(folder, { recursive: true });
+  const stat = lstatSync(folder, { throwIfNoEntry: false });
+  if (stat === undefined) mkdirSync(folder, { mode: 0o700 });
+  // Without a sandbox a call can put a link there, and what lies behind it is somebody else's.
+  else if (!stat.isDirectory()) throw new LeftoverFilesError(`${folder} is no folder any more`);
   chmodSync(folder, 0o700);
   for (let sweep = 0; sweep < SWEEPS; sweep++) {
     const names = readdirSync(folder);
