@@ -1,11 +1,15 @@
 /** Code of a user who was let in and means harm, run by a real worker: what it gets to see, and what it leaves. */
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { processesOf } from "../faults/world/processes.ts";
 import { detected } from "../integration/executor-harness.ts";
 import { AttackedWorker, SECRET } from "../support/attacked-worker.ts";
+import { PROGRAM } from "../support/cli.ts";
+import { runProgram } from "../support/processes.ts";
 import { until } from "../support/until.ts";
+import { LIMITS, limitAttacks } from "./code-limits.ts";
 
 const hasSandbox = detected.isolation === "bubblewrap";
 const isolations = hasSandbox ? (["bubblewrap", "none"] as const) : (["none"] as const);
@@ -32,7 +36,7 @@ const sleepers = (seconds: string) => processesOf(seconds).filter((text) => text
 describe.each(isolations)("on a worker with isolation %s", (isolation) => {
   let attacked: AttackedWorker;
   beforeAll(async () => {
-    attacked = await AttackedWorker.start(isolation);
+    attacked = await AttackedWorker.start(isolation, LIMITS);
   });
   afterAll(async () => {
     await attacked?.[Symbol.asyncDispose]();
@@ -270,10 +274,72 @@ describe.each(isolations)("on a worker with isolation %s", (isolation) => {
     expect(value).toEqual([]);
   });
 
+  limitAttacks(() => attacked);
+
   test("the worker is there and runs calls after all of it, and nothing of its calls is left", async () => {
     expect(await attacked.attack(() => "well")).toEqual({ value: "well" });
     expect(statSync(attacked.workRoot).mode & 0o777).toBe(0o700);
     expect(attacked.worker.said).not.toContain(SECRET);
+  });
+
+  test.skipIf(isolation === "none")(
+    "--network none: code reaches no server of its machine, by no kind of socket",
+    async () => {
+      const server = createServer((socket) => socket.end("reached"));
+      const name = `humq-attack-${process.pid}`;
+      await new Promise<void>((resolve) => server.listen(`\0${name}`, resolve));
+      await attacked.restart(["--slots", "1", "--network", "none"]);
+      const { value } = await attacked.attack(
+        async (url: string, abstract: string) => {
+          const { connect } = await import("node:net");
+          const { networkInterfaces } = await import("node:os");
+          const { hostname, port } = new URL(url);
+          const reach = (socket: ReturnType<typeof connect>) =>
+            new Promise((resolve) => {
+              socket.once("connect", () => resolve("reached")).once("error", () => resolve("not reached"));
+            });
+          const addresses = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+          const abroad = addresses.filter(({ internal }) => !internal);
+          return [await reach(connect(Number(port), hostname)), await reach(connect(`\0${abstract}`)), abroad.length];
+        },
+        attacked.lab.url,
+        name,
+      );
+      server.close();
+      expect(value).toEqual(["not reached", "not reached", 0]);
+    },
+  );
+
+  test.skipIf(isolation !== "none")(
+    "a worker that is told to have a sandbox, or to cut off the network, does not start without one",
+    async () => {
+      for (const flags of [["--require-sandbox"], ["--network", "none"]]) {
+        const { code, stderr } = await runProgram(
+          process.execPath,
+          [PROGRAM, "worker", "--datacenter", "local", ...flags],
+          {
+            env: attacked.env,
+          },
+        );
+        expect(code).toBe(1);
+        expect(stderr).toMatch(/not started: told --(require-sandbox|network none)/);
+        expect(stderr).toContain("No permissions to create new namespace");
+      }
+      const both = ["worker", "--datacenter", "local", "--require-sandbox", "--unsafe"];
+      const { code, stderr } = await runProgram(process.execPath, [PROGRAM, ...both], { env: attacked.env });
+      expect([code, stderr]).toEqual([2, expect.stringContaining("--require-sandbox: not together with --unsafe")]);
+    },
+  );
+
+  test.skipIf(isolation !== "none")("without --unsafe it does not run what others submit", async () => {
+    await attacked.restart(["--slots", "1"]);
+    const path = join(attacked.folder, "ran");
+    const write = async (file: string) => (await import("node:fs")).writeFileSync(file, "x");
+    await attacked.leave(attacked.mallory, write, path);
+    await attacked.worker.says(
+      /not running \S+ by mallory: without bubblewrap this worker runs only its owner's calls/,
+    );
+    expect(existsSync(path)).toBe(false);
   });
 });
 

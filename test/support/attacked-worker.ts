@@ -28,10 +28,10 @@ export function pathWithoutSandbox(folder: string): string {
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: any function at all is what users give
-async function submit(fn: (...args: any[]) => unknown, lists: readonly unknown[][]): Promise<Tag> {
+async function submit(fn: (...args: any[]) => unknown, lists: readonly unknown[][], timeLimit: string): Promise<Tag> {
   const wrapped = task(fn);
   for (const args of lists) wrapped(...args);
-  return await wrapped.submit({ quiet: true, timeLimit: "60s" });
+  return await wrapped.submit({ quiet: true, timeLimit });
 }
 
 export class AttackedWorker implements AsyncDisposable {
@@ -93,9 +93,9 @@ export class AttackedWorker implements AsyncDisposable {
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: any function at all is what users give
-  attackMany<A extends any[]>(attack: (...args: A) => unknown, lists: readonly A[]): Promise<End[]> {
+  attackMany<A extends any[]>(attack: (...args: A) => unknown, lists: readonly A[], timeLimit = "60s"): Promise<End[]> {
     return this.#as(this.mallory, async () => {
-      using tag = await submit(attack, lists);
+      using tag = await submit(attack, lists, timeLimit);
       await tag.pull({ blocking: true, quiet: true });
       const ends: End[] = (await collect(tag.results())).map((value) => ({ value }));
       for (const { index, state, error } of await collect(tag.errors()))
@@ -104,10 +104,22 @@ export class AttackedWorker implements AsyncDisposable {
     });
   }
 
+  /** The same with a time limit. */
+  async attackFor(timeLimit: string, attack: () => unknown): Promise<End> {
+    const [end] = await this.attackMany(attack, [[]], timeLimit);
+    return end!;
+  }
+
+  /** The worker starts anew, with other flags. */
+  async restart(args: readonly string[]): Promise<void> {
+    await this.#worker.stop();
+    this.#worker = await WorkerProcess.start(this.env, ["--datacenter", "local", ...args]);
+  }
+
   /** Hands in a call of somebody else, and waits for nothing. */
   // biome-ignore lint/suspicious/noExplicitAny: any function at all is what users give
   async leave<A extends any[]>(person: Person, fn: (...args: A) => unknown, ...args: A): Promise<void> {
-    await this.#as(person, async () => (await submit(fn, [args]))[Symbol.dispose]());
+    await this.#as(person, async () => (await submit(fn, [args], "60s"))[Symbol.dispose]());
   }
 
   /** `HUMQ_HOME` says who acts. */

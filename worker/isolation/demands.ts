@@ -28,7 +28,7 @@ export function checkDemands({ requireSandbox, network, unsafe }: SandboxDemands
   }
   if (requireSandbox === true && unsafe === true) {
     throw new UsageError(
-      "worker option requireSandbox: not together with unsafe, which is for workers without a sandbox",
+      "worker option requireSandbox: not together with worker option unsafe, which is for workers without a sandbox",
     );
   }
   if (found.isolation === "bubblewrap") return;
