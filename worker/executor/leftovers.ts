@@ -11,9 +11,9 @@ const ROUND_MS = 1_000;
 /** An executor is looked at when it has been idle for so long, */
 const IDLE_MS = 2_000;
 /** again after as long, for what its processor time has become, and then as often as this. */
-const LATER_MS = 60_000;
+const LATER_MS = 10_000;
 /** Part of a processor that an idle executor may take. */
-const BUSY = 0.2;
+const BUSY = 0.05;
 const TICKS_PER_MS = 0.1;
 
 /** An executor that may be idle. */
