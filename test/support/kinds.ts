@@ -8,10 +8,12 @@ import { CallVerifier, signPage } from "../../core/trust/call.ts";
 import { openCode, sealCode } from "../../core/trust/code.ts";
 import { openCancel, retryRecord, signCancel } from "../../core/trust/control.ts";
 import { openDirectory, openGrant, signDirectory, signGrant } from "../../core/trust/grant.ts";
+import type { Signer } from "../../core/trust/keys.ts";
 import { openLog, sealLog } from "../../core/trust/log.ts";
 import { closingRecord, manifestRecord } from "../../core/trust/manifest.ts";
 import { openOptions, sealOptions } from "../../core/trust/options.ts";
 import { encodeOutcomeMessage } from "../../core/trust/outcome.ts";
+import { openRevocations, signRevocations } from "../../core/trust/revocation.ts";
 import { openBegun, openRun, sealBegun, sealRun } from "../../core/trust/run.ts";
 import { open, type SealContext, SealKind, seal } from "../../core/trust/seal.ts";
 import { openSigned, signRecord } from "../../core/trust/signed.ts";
@@ -148,5 +150,29 @@ export function everyKind(): Kind[] {
       bytes: signDirectory(directory, root.signer),
       open: (bytes) => openDirectory(bytes, root.publicKey),
     },
+    {
+      name: "revocation list",
+      bytes: signRevocations(
+        {
+          rootKey: root.publicKey,
+          serial: 3,
+          issuedMs: 1,
+          validUntilMs: 2,
+          entries: [{ user: alice.user, name: "alice", beforeMs: 1, revokedMs: 1 }],
+        },
+        root.signer,
+      ),
+      open: (bytes) => openRevocations(bytes, root.publicKey),
+    },
   ];
+}
+
+/** Those that are signed as a whole. */
+export function signedKinds(): (Kind & { signer: Signer })[] {
+  const byRoot = ["grant", "directory", "revocation list"];
+  const byAlice = ["manifest", "closing record", "retry record", "cancel record"];
+  return everyKind().flatMap((kind) => {
+    if (byRoot.includes(kind.name)) return [{ ...kind, signer: root.signer }];
+    return byAlice.includes(kind.name) ? [{ ...kind, signer: alice.signer }] : [];
+  });
 }
