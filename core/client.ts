@@ -7,6 +7,10 @@ import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
 import { openSession, type Session } from "./instance/session.ts";
 import { checkConcurrency } from "./options.ts";
+import { withShared } from "./share/access.ts";
+import { findAnyTag } from "./share/find.ts";
+import { type SharedTag, sharedWithMe } from "./share/others.ts";
+import { sharedStatus } from "./share/status.ts";
 import { openTag } from "./tag/access.ts";
 import { openLiveTag } from "./tag/expiry.ts";
 import { countStoredCalls } from "./tag/half.ts";
@@ -30,6 +34,11 @@ export interface Pong {
 
 /** Tags whose counts are asked for at the same time. */
 const LOOKS_AT_ONCE = 8;
+
+function listedOf({ owner, share }: SharedTag): ListedTag {
+  const { tag, createdMs, expiresMs, datacenters, calls } = share;
+  return { tag, createdMs, expiresMs, datacenters, calls, protocol: PROTOCOL, sharedBy: owner.name };
+}
 
 export class Client {
   readonly #session: Session;
@@ -60,7 +69,7 @@ export class Client {
     };
   }
 
-  /** All tags that the broker holds for you, the oldest first. */
+  /** All tags that the broker holds for you, the oldest first; then those that others share with you. */
   async tags(): Promise<ListedTag[]> {
     const tags = await listTags(this.#session);
     const half = tags.filter(isHalfSubmitted);
@@ -75,12 +84,15 @@ export class Client {
       });
     }
     await lanes.done();
-    return tags;
+    const shared = await sharedWithMe(this.#session);
+    return [...tags, ...shared.map(listedOf)];
   }
 
-  /** @param tag a full name, an unambiguous beginning of one, or `last` */
+  /** @param tag a full name, an unambiguous beginning of one, or `last`; of a shared tag also `NAME:TAG` */
   async status(tag: string, options: StatusOptions = {}): Promise<TagStatus> {
-    return tagStatus(this.#session, await findTag(this.#session, tag), options);
+    const found = await findAnyTag(this.#session, tag);
+    if (typeof found === "string") return tagStatus(this.#session, found, options);
+    return withShared(this.#session, found, (access) => sharedStatus(access, options));
   }
 
   /** The status of all tags that the broker holds for you, the oldest first; not of those that another version submitted. `byState` is left out where there are errors. */

@@ -127,7 +127,7 @@ export class OutcomeStore {
       spill = { id: `${index}-${randomBytes(8).toString("hex")}`, lanes: new Lanes(PARTS_AT_ONCE) };
       job.spills.set(index, spill);
     }
-    const subject = subjectOf.outputPart(u, datacenter, tag, spill.id);
+    const subject = subjectOf.outputPart(u, datacenter, tag, spill.id, part);
     try {
       await spill.lanes.run(() => cuts.answer(publish(nc, { subject, data: sealed, ...expiryOf(manifest) })));
     } catch (error) {

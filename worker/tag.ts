@@ -4,6 +4,7 @@ import type { StreamReader } from "../core/broker/read.ts";
 import { RefusedError, VersionError } from "../core/errors.ts";
 import { agreementsOf } from "../core/instance/datacenter-keys.ts";
 import type { Session } from "../core/instance/session.ts";
+import { type Added, type AddedOwner, readAdded, withAdded } from "../core/trust/added.ts";
 import { CallVerifier } from "../core/trust/call.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import { closingRecord, type Manifest, manifestRecord } from "../core/trust/manifest.ts";
@@ -62,6 +63,11 @@ function keyOf(session: Session, datacenter: string, { rootKey, user, tag, keys 
   return undefined;
 }
 
+/** The tag's submitter may have added this datacenter since, or given it the tag's key anew. */
+function readAddedKeys(reader: StreamReader, u: string, owner: AddedOwner): Promise<Added> {
+  return readAdded((number) => reader.next(streamOf.tags(u), subjectOf.keys(u, owner.tag, number)), owner);
+}
+
 /**
  * Reads and checks a tag of `grant`'s holder.
  * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
@@ -82,22 +88,24 @@ export async function readTag(
     reader.next(streamOf.tags(u), subjectOf.close(u, tag)),
   ]);
   if (storedManifest === null || storedClosing === null) return undefined;
-  const manifest = openManifest(storedManifest.data, grant);
+  const signed = openManifest(storedManifest.data, grant);
   const closing = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
-  for (const record of [manifest, closing]) {
+  for (const record of [signed, closing]) {
     const same = Buffer.compare(record.rootKey, session.link.rootKey) === 0;
     if (!same || record.user !== grant.user || record.tag !== tag) {
       throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
     }
   }
-  if (!manifest.datacenters.includes(datacenter)) return undefined;
-  if (Date.now() > manifest.notAfterMs) return undefined;
+  if (Date.now() > signed.notAfterMs) return undefined;
   const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
+  const manifest = withAdded(signed, await readAddedKeys(reader, u, { ...grant, tag }));
+  if (!manifest.datacenters.includes(datacenter)) return undefined;
   const tagKey = keyOf(session, datacenter, manifest);
   if (tagKey === undefined) {
     throw new RefusedError(
       `the key of ${tag} is not wrapped for datacenter ${datacenter}, as far as its keys are on this machine. ` +
-        "Was its key replaced? Then copy its seeds here, and start the worker again",
+        "Was its key replaced? Then copy its seeds here, and start the worker again; or the tag's submitter gives it the key " +
+        `anew: humq share ${tag} --datacenter ${datacenter}`,
     );
   }
   const options = openOptions(tagKey, owner, manifest.options);

@@ -77,6 +77,7 @@ async function listOf(status: TagStatus): Promise<string> {
   const { perSecond, leftMs } = status;
   return list([
     ["tag", tag],
+    ...(status.sharedBy === undefined ? [] : [["shared by", status.sharedBy] as const]),
     ["task", task],
     ["state", stateOf(status)],
     ["created", moment(createdMs)],

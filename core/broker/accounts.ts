@@ -11,6 +11,7 @@ import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
 import { GUEST_ACCOUNT, guestRole } from "./guest.ts";
 import { HUB_STREAMS, IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "./names.ts";
+import { operationsOfAnyTag } from "./reader-subjects.ts";
 
 /** Labels from which account keys are derived. */
 export const accountLabel = {
@@ -19,6 +20,8 @@ export const accountLabel = {
   guest: GUEST_ACCOUNT,
   user: (user: string) => `user/${user}`,
   datacenter: (name: string) => `datacenter/${name}`,
+  /** Where those log in whom a user shares tags with. */
+  readers: (user: string) => `readers/${user}`,
 } as const;
 
 /** Default disk quota of a user. */
@@ -53,7 +56,7 @@ interface Offer {
   local?: string;
 }
 
-function api(operation: string, many = false): Offer {
+export function api(operation: string, many = false): Offer {
   return { kind: "service", subject: `${JETSTREAM_API}.${operation}`, local: `${IMPORTED_API}.${operation}`, many };
 }
 
@@ -83,6 +86,8 @@ const hubOffers: Offer[] = [
   api(`DIRECT.GET.${HUB_STREAMS.workers}`, true),
   { kind: "service", subject: subjectOf.worker("*", "*") },
   { kind: "stream", subject: "$KV.humq_grants.>" },
+  api(`DIRECT.GET.${HUB_STREAMS.shares}`, true),
+  { kind: "service", subject: subjectOf.shares("*") },
 ];
 
 /**
@@ -96,7 +101,7 @@ function exports(offers: readonly Offer[]): jwt.Export[] {
   );
 }
 
-function imports(offers: readonly Offer[], account: KeyPair): jwt.Import[] {
+export function imports(offers: readonly Offer[], account: KeyPair): jwt.Import[] {
   return offers.map(
     ({ kind, subject, local }) =>
       ({
@@ -108,7 +113,7 @@ function imports(offers: readonly Offer[], account: KeyPair): jwt.Import[] {
   );
 }
 
-function encode(root: Root, name: string, label: string, account: Partial<jwt.Account>): Promise<string> {
+export function encodeAccount(root: Root, name: string, label: string, account: Partial<jwt.Account>): Promise<string> {
   const limits = { ...UNLIMITED, ...account.limits } as jwt.Account["limits"];
   return jwt.encodeAccount(
     name,
@@ -153,11 +158,11 @@ export function operatorJwt(root: Root, name: string): Promise<string> {
 }
 
 export function systemAccountJwt(root: Root): Promise<string> {
-  return encode(root, "system", accountLabel.system, {});
+  return encodeAccount(root, "system", accountLabel.system, {});
 }
 
 export function hubAccountJwt(root: Root): Promise<string> {
-  return encode(root, "hub", accountLabel.hub, {
+  return encodeAccount(root, "hub", accountLabel.hub, {
     limits: jetStream(2 ** 30, 8),
     exports: exports(hubOffers),
   } as Partial<jwt.Account>);
@@ -169,7 +174,7 @@ const MOST_GUESTS = 1000;
 /** A guest may read one grant, its own; see guest.ts. Nobody is let in with a login that is not bound to a key. */
 export function guestAccountJwt(root: Root): Promise<string> {
   const offer = api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant("*")}`);
-  return encode(root, "guest", accountLabel.guest, {
+  return encodeAccount(root, "guest", accountLabel.guest, {
     imports: imports([offer], root.account(accountLabel.hub)),
     signing_keys: [guestRole(root)],
     limits: { conn: MOST_GUESTS, disallow_bearer: true },
@@ -187,13 +192,16 @@ export function userAccountJwt(
   const fromHub = [
     api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.grant(user)}`),
     api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.directory()}`),
+    api(`DIRECT.GET.${HUB_STREAMS.grants}.${subjectOf.person("*")}`),
     api(`DIRECT.GET.${HUB_STREAMS.workers}`, true),
+    api(`DIRECT.GET.${HUB_STREAMS.shares}`, true),
+    { kind: "service" as const, subject: subjectOf.shares(shortUser(user)) },
     ...(role === "admin" ? [api(`DIRECT.GET.${HUB_STREAMS.grants}`, true)] : []),
   ];
-  return encode(root, name, accountLabel.user(user), {
+  return encodeAccount(root, name, accountLabel.user(user), {
     revocations,
     limits: jetStream(quotaBytes, 16),
-    exports: exports(userOffers(user, "*")),
+    exports: exports([...userOffers(user, "*"), ...operationsOfAnyTag(user).map((operation) => api(operation))]),
     imports: imports(fromHub, root.account(accountLabel.hub)),
   } as Partial<jwt.Account>);
 }
@@ -210,7 +218,7 @@ export function datacenterAccountJwt(
     { kind: "service", subject: subjectOf.worker(name, "*") },
     { kind: "stream", subject: "$KV.humq_grants.>" },
   ];
-  return encode(root, name, accountLabel.datacenter(name), {
+  return encodeAccount(root, name, accountLabel.datacenter(name), {
     revocations,
     imports: [
       ...imports(fromHub, root.account(accountLabel.hub)),

@@ -17,7 +17,7 @@ export const streamOf = {
 } as const;
 
 /** Streams of the hub account. */
-export const HUB_STREAMS = { grants: "KV_humq_grants", workers: "KV_humq_workers" } as const;
+export const HUB_STREAMS = { grants: "KV_humq_grants", workers: "KV_humq_workers", shares: "KV_humq_shares" } as const;
 
 /** Subjects. An argument may be `*` where a subject is used as a filter. */
 export const subjectOf = {
@@ -28,6 +28,8 @@ export const subjectOf = {
   close: (u: string, tag: string) => `$KV.humq_tags_${u}.close.${tag}`,
   cancel: (u: string, tag: string) => `$KV.humq_tags_${u}.cancel.${tag}`,
   retry: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.retry.${tag}.${number}`,
+  /** The tag's key for datacenters that were added later, or whose keys changed; `number` counts from 1. */
+  keys: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.keys.${tag}.${number}`,
   /** The closing and cancel records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
   anyClose: () => "$KV.*.close.*",
   anyCancel: () => "$KV.*.cancel.*",
@@ -49,7 +51,9 @@ export const subjectOf = {
   functionPart: (u: string, name: string) => `$O.humq_functions_${u}.C.${name}`,
   functionMeta: (u: string, name: string) => `$O.humq_functions_${u}.M.${metaName(name)}`,
   argumentPart: (u: string, tag: string, id: string) => `$O.humq_arguments_${u}.C.${tag}.${id}`,
-  outputPart: (u: string, dc: string, tag: string, id: string) => `$O.humq_outputs_${u}.C.${dc}.${tag}.${id}`,
+  /** One part of a large result; those whom a tag is shared with can ask for single subjects only. */
+  outputPart: (u: string, dc: string, tag: string, id: string, part: number | "*") =>
+    `$O.humq_outputs_${u}.C.${dc}.${tag}.${id}.${part}`,
   /** The message of a chunk whose first call was retried by itself and took its place. */
   keptChunk: (u: string, tag: string, first: number | "*") => `$O.humq_arguments_${u}.C.${tag}.chunk.${first}`,
   /** The message of a call that is retried, until it has taken the place of the one before. */
@@ -62,6 +66,10 @@ export const subjectOf = {
   userInfo: () => "$SYS.REQ.USER.INFO",
   /** The revocation list. */
   revoked: () => "$KV.humq_grants.revoked",
+  /** Whose keys a person's name stands for. */
+  person: (name: string) => `$KV.humq_grants.person.${name}`,
+  /** All that a user shares with others. */
+  shares: (u: string) => `$KV.humq_shares.${u}`,
   worker: (dc: string, worker: string) => `$KV.humq_workers.${dc}.${worker}`,
 } as const;
 

@@ -9,7 +9,7 @@ import {
 } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
 import { CODE_RETENTION_MS, REMEMBERED_MS, RETENTION_MS } from "./expiry.ts";
-import { HUB_STREAMS, shortUser, streamOf } from "./names.ts";
+import { HUB_STREAMS, shortUser, streamOf, subjectOf } from "./names.ts";
 import { ApiCode } from "./publish.ts";
 
 /** A worker's heartbeat is forgotten after this. */
@@ -100,6 +100,10 @@ function userStreams(user: string, quotaBytes: number): Config[] {
   ];
 }
 
+const HEADER_BYTES = 4096;
+/** All that one person shares, with everybody. */
+export const SHARES_BYTES = 128 * 2 ** 10;
+
 const hubStreams: Config[] = [
   {
     ...common,
@@ -115,6 +119,14 @@ const hubStreams: Config[] = [
     subjects: ["$KV.humq_workers.>"],
     max_msgs_per_subject: 1,
     max_age: nanos(WORKER_ENTRY_MS),
+    max_bytes: 256 * 2 ** 20,
+  },
+  {
+    ...common,
+    name: HUB_STREAMS.shares,
+    subjects: [subjectOf.shares("*")],
+    max_msgs_per_subject: 1,
+    max_msg_size: SHARES_BYTES + HEADER_BYTES,
     max_bytes: 256 * 2 ** 20,
   },
 ];

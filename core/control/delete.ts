@@ -7,6 +7,7 @@ import { ApiCode, publish } from "../broker/publish.ts";
 import { purge, purgeManager } from "../broker/purge.ts";
 import type { Session } from "../instance/session.ts";
 import { checkKnown } from "../options.ts";
+import { forgetShares } from "../share/mine.ts";
 import { openTag } from "../tag/access.ts";
 import { openLiveTag } from "../tag/expiry.ts";
 import { signDeletion } from "../trust/control.ts";
@@ -75,11 +76,12 @@ export async function purgeData(session: Session, tag: string): Promise<void> {
 export async function deleteTag(session: Session, tag: string): Promise<void> {
   const { nc, identity } = session;
   const u = shortUser(identity.user);
+  await forgetShares(session, tag);
   await takeFromWorkers(session, tag);
   await purgeData(session, tag);
   // The manifest comes last: until it is gone the tag can be named, so a delete that was cut off can be repeated.
   const records = [subjectOf.retry(u, tag, "*"), subjectOf.resume(u, tag), subjectOf.close(u, tag)];
-  for (const subject of [...records, subjectOf.cancel(u, tag), subjectOf.manifest(u, tag)])
+  for (const subject of [...records, subjectOf.keys(u, tag, "*"), subjectOf.cancel(u, tag), subjectOf.manifest(u, tag)])
     await purge(nc, streamOf.tags(u), subject);
 }
 

@@ -96,7 +96,7 @@ export class ControlState {
   }
 }
 
-function check(record: CancelRecord | RetryRecord, owner: ControlOwner): void {
+function check(record: CancelRecord | RetryRecord, owner: Omit<ControlOwner, "tagKey">): void {
   const same = Buffer.compare(record.rootKey, owner.rootKey) === 0 && record.user === owner.user;
   if (!same || record.tag !== owner.tag) {
     throw new RefusedError(`what the broker holds as cancel or retry of ${owner.tag} is a record of something else`);
@@ -113,9 +113,19 @@ function tooMany({ tag }: ControlOwner): RefusedError {
   );
 }
 
-function checkRanges(lists: readonly (readonly CallRange[])[], { tag }: ControlOwner): void {
+function checkRanges(lists: readonly (readonly CallRange[])[], { tag }: Pick<ControlOwner, "tag">): void {
   if (!lists.every(isInOrder))
     throw new RefusedError(`a cancel or retry record of ${tag} names its calls out of order`);
+}
+
+/** @param number under which it lies */
+export function openRetry(data: Uint8Array, owner: Omit<ControlOwner, "tagKey">, number: number): RetryRecord {
+  const retry = openSigned(retryRecord, data, owner.signingKey, owner.name);
+  check(retry, owner);
+  if (retry.number !== number)
+    throw new RefusedError(`retry ${retry.number} of ${owner.tag} lies under another number`);
+  checkRanges([retry.calls], owner);
+  return retry;
 }
 
 /**
@@ -138,19 +148,11 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
   const retries: RetryRecord[] = [];
   let ranges = 0;
   for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
-    const retry = openSigned(retryRecord, data, owner.signingKey, owner.name);
-    check(retry, owner);
-    if (retry.number !== indexOf(subject)) {
-      throw new RefusedError(`retry ${retry.number} of ${owner.tag} lies under another number`);
-    }
+    const retry = openRetry(data, owner, indexOf(subject));
     retries.push(retry);
     ranges += retry.calls.length;
     if (retries.length > MOST_RETRIES || ranges > MOST_RETRIED_RANGES) throw tooMany(owner);
   }
-  checkRanges(
-    retries.map(({ calls }) => calls),
-    owner,
-  );
   retries.sort((a, b) => a.number - b.number);
   const missing = retries.findIndex(({ number }, i) => number !== i + 1);
   if (missing >= 0) throw new RefusedError(`retry ${missing + 1} of ${owner.tag} is missing, and later ones are there`);

@@ -29,6 +29,7 @@ import {
 } from "../trust/grant.ts";
 import type { Root } from "../trust/identity.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
+import { signPerson } from "../trust/person.ts";
 import { type RevocationList, revocationOf, revokedLogins } from "../trust/revocation.ts";
 import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
@@ -203,6 +204,16 @@ export class Admin {
     const data = signGrant(grant, this.root.signer);
     await publish(await this.hub, { subject: subjectOf.grant(grant.user), data });
     this.#instance.cacheGrant(grant.user, data);
+    if (grant.role !== "worker") await this.publishPerson(grant);
+  }
+
+  /** Whose keys the name stands for, for others to share with. */
+  async publishPerson(grant: Grant): Promise<void> {
+    const { name, signingKey, encryptionKey, user, issuedMs, expiresMs } = grant;
+    const { publicKey: rootKey, signer } = this.root;
+    const readers = isRevokedNotice(grant) ? "" : this.root.account(accountLabel.readers(user)).getPublicKey();
+    const person = { rootKey, name, signingKey, encryptionKey, user, readers, issuedMs, expiresMs };
+    await publish(await this.hub, { subject: subjectOf.person(name), data: signPerson(person, signer) });
   }
 
   async directory(): Promise<Directory> {

@@ -12,6 +12,7 @@ import { type AccessRequest, parseRequest } from "../trust/request.ts";
 import { revocationOf, revokedLogins } from "../trust/revocation.ts";
 import { Admin } from "./admin.ts";
 import { findInstance } from "./home.ts";
+import { pushReaders, updateReaders } from "./people.ts";
 
 export interface GrantOptions {
   /** Default: submitter. */
@@ -167,6 +168,7 @@ async function grantPerson(admin: Admin, grant: Grant, others: readonly Grant[],
   // Made before anything is changed: one of them may be full.
   const accounts = await Promise.all(known.map((datacenter) => admin.datacenterAccount(datacenter, grants)));
   await admin.pushUserAccount(grant, quotaBytes ?? (await admin.quota(grant.user)) ?? DEFAULT_QUOTA_BYTES);
+  await pushReaders(admin, grant, others);
   for (const account of accounts) await admin.pushAccount(account);
 }
 
@@ -215,6 +217,8 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   if (role === "worker") await grantWorker(admin, granted, others, options.newKey === true);
   else await grantPerson(admin, granted, others, options.quotaBytes);
   await admin.publishGrant(granted);
+  if (before !== undefined && isRevokedNotice(before) && role !== "worker")
+    await updateReaders(admin, [...others, granted]);
   if (before !== undefined && isNarrower(granted, before)) await voidBefore(admin, before);
   return granted;
 }

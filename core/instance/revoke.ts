@@ -7,6 +7,7 @@ import { type RevocationList, revokedLogins } from "../trust/revocation.ts";
 import { Admin } from "./admin.ts";
 import { issuedOf } from "./grant.ts";
 import { findInstance } from "./home.ts";
+import { updateReaders } from "./people.ts";
 
 function find(grants: readonly Grant[], name: string): Grant {
   const named = grants.filter((grant) => grant.name === name);
@@ -51,9 +52,15 @@ export function revokeWith(admin: Admin, name: string): Promise<Grant> {
     const logins = revokedLogins(list, [grant.user]);
     if (grant.role === "worker") await revokeDatacenter(admin, grant, grants);
     else await revokePerson(admin, grant, grants, logins);
-    if (isRevokedNotice(grant)) return grant;
-    const notice = { ...grant, issuedMs: entry.beforeMs, expiresMs: entry.revokedMs, userJwt: "" };
-    await admin.publishGrant(notice);
+    const isOut = isRevokedNotice(grant);
+    const notice = isOut ? grant : { ...grant, issuedMs: entry.beforeMs, expiresMs: entry.revokedMs, userJwt: "" };
+    if (grant.role !== "worker") {
+      await updateReaders(
+        admin,
+        grants.map((each) => (each === grant ? notice : each)),
+      );
+    }
+    if (!isOut) await admin.publishGrant(notice);
     return notice;
   });
 }

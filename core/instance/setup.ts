@@ -14,6 +14,7 @@ import { nextKey, useNextKey } from "./datacenter-keys.ts";
 import { makePrivateFolder } from "./files.ts";
 import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
+import { updatePeople } from "./people.ts";
 import { renewWith } from "./revoke.ts";
 import { writeRoot } from "./root-key.ts";
 
@@ -86,6 +87,7 @@ async function updateHub(admin: Admin, instance: Instance): Promise<void> {
   await admin.pushAccount(await guestAccountJwt(admin.root));
   const hub = await admin.hub;
   await retryWhileStarting(() => createHubStreams(hub));
+  await updatePeople(admin);
   await admin.announceProtocol();
   await renewWith(admin);
 }

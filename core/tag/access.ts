@@ -3,6 +3,7 @@ import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { InstanceError, RefusedError, VersionError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
+import { readAdded, withAdded } from "../trust/added.ts";
 import { type ClosingRecord, closingRecord, type Manifest, manifestRecord } from "../trust/manifest.ts";
 import { openOptions, type TagOptions } from "../trust/options.ts";
 import { openSigned } from "../trust/signed.ts";
@@ -18,6 +19,8 @@ export interface TagAccess {
   options: TagOptions;
   /** Absent while the submit has not ended, or where it was cut off. */
   closing: ClosingRecord | undefined;
+  /** Records of datacenters that were added since; {@link manifest} has what they say. */
+  addedRecords: number;
 }
 
 /** A record must be of this instance, user and tag, whatever key it lies under. */
@@ -59,13 +62,19 @@ export async function openTag(session: Session, tag: string): Promise<TagAccess>
   ]);
   if (storedManifest === null) {
     throw new InstanceError(
-      `the broker of "${session.instance.name}" has no tag ${tag} of yours: it was deleted, has expired, or belongs to another instance`,
+      `the broker of "${session.instance.name}" has no tag ${tag} of yours: it was deleted, has expired, is somebody else's, or belongs to another instance`,
     );
   }
   const signingKey = identity.signer.publicKey;
-  const manifest = openManifest(tag, storedManifest.data, signingKey);
-  checkOwner(manifest, session, tag);
+  const signed = openManifest(tag, storedManifest.data, signingKey);
+  checkOwner(signed, session, tag);
   const owner = { rootKey: link.rootKey, user: identity.user, tag };
+  const added = await readAdded((number) => reader.last(streamOf.tags(u), subjectOf.keys(u, tag, number)), {
+    ...owner,
+    signingKey,
+    name: "you",
+  });
+  const manifest = withAdded(signed, added);
   const tagKey = unwrapKey(manifest.keys, identity.agreement, owner);
   if (tagKey === undefined) throw new RefusedError(`the key of ${tag} is not wrapped for you`);
   const options = openOptions(tagKey, owner, manifest.options);
@@ -74,5 +83,5 @@ export async function openTag(session: Session, tag: string): Promise<TagAccess>
     closing = openSigned(closingRecord, storedClosing.data, signingKey, "you");
     checkOwner(closing, session, tag);
   }
-  return { session, reader, u, manifest, tagKey, options, closing };
+  return { session, reader, u, manifest, tagKey, options, closing, addedRecords: added.records };
 }

@@ -22,6 +22,8 @@ export interface ListedTag {
   stored?: number;
   /** What the humq that submitted it speaks; where that is not what is spoken here, nothing else is known of the tag. */
   protocol: number;
+  /** Of a tag that somebody else shares: their name. {@link expiresMs} says when the share ends then. */
+  sharedBy?: string;
 }
 
 /** Whether its submit was cut off, or goes on still. */

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import type { StreamReader } from "../broker/read.ts";
 import { RefusedError } from "../errors.ts";
 import {
   type DecodedOutcome,
@@ -11,21 +12,56 @@ import {
   type SpilledValue,
 } from "../outcome.ts";
 import { PART_BYTES } from "../submit/messages.ts";
+import type { Manifest } from "../trust/manifest.ts";
 import { leafHash } from "../trust/merkle.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
-import { open, type SealContext, SealKind } from "../trust/seal.ts";
+import { type OpeningKey, open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
-import type { TagAccess } from "./access.ts";
+
+/** What outcomes are read with, by their tag's submitter or by somebody the tag is shared with. */
+export interface OutcomeAccess {
+  u: string;
+  manifest: Pick<Manifest, "rootKey" | "user" | "tag">;
+  tagKey: OpeningKey;
+  /** May ask for what lies on one subject. */
+  reader: Pick<StreamReader, "last">;
+  /** Whoever reads what somebody else shares does not get the calls to see. */
+  callsHidden?: true;
+}
+
+/** Parts that are asked for before the first is opened. */
+const PARTS_AHEAD = 8;
+
+/** The sealed parts of a large value in order, as far as they are there. */
+async function* partsOf(
+  { reader, u, manifest }: OutcomeAccess,
+  datacenter: string,
+  id: string,
+  parts: number,
+): AsyncGenerator<Uint8Array> {
+  const ask = (part: number) => {
+    const stored = reader.last(streamOf.outputs(u), subjectOf.outputPart(u, datacenter, manifest.tag, id, part));
+    // Heard of when its turn comes, or not at all where an earlier one fails.
+    stored.catch(() => undefined);
+    return stored;
+  };
+  const asked: ReturnType<typeof ask>[] = [];
+  for (let part = 0; part < parts; part++) {
+    while (asked.length < PARTS_AHEAD && part + asked.length < parts) asked.push(ask(part + asked.length));
+    const stored = await asked.shift();
+    if (stored == null) return;
+    yield stored.data;
+  }
+}
 
 /** Fetches and opens the parts of a value that was too large for a message. */
 async function readParts(
-  access: TagAccess,
+  access: OutcomeAccess,
   datacenter: string,
   message: OutcomeMessage,
   context: SealContext,
   spilled: SpilledValue,
 ): Promise<Uint8Array> {
-  const subject = subjectOf.outputPart(access.u, datacenter, context.tag, message.partsId);
   if (spilled.bytes > Math.min(MAX_ENCODED_BYTES, spilled.parts * PART_BYTES)) {
     throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
   }
@@ -33,15 +69,14 @@ async function readParts(
   const hash = createHash("sha256");
   let offset = 0;
   let part = 0;
-  for await (const stored of access.reader.all(streamOf.outputs(access.u), subject)) {
+  for await (const sealed of partsOf(access, datacenter, message.partsId, spilled.parts)) {
     const last = part === spilled.parts - 1;
-    const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, stored.data);
+    const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, sealed);
     if (plaintext.length > value.length - offset) break;
     value.set(plaintext, offset);
-    hash.update(stored.data);
+    hash.update(sealed);
     offset += plaintext.length;
     part++;
-    if (last) break;
   }
   if (part !== spilled.parts || offset !== value.length) {
     throw new RefusedError(`result of call ${context.first}: ${part} of its ${spilled.parts} parts are there`);
@@ -61,7 +96,9 @@ export interface OpenedOutcome extends DecodedOutcome {
 }
 
 /** Whether `hash` is that of what lies in the call's place now, be it what was submitted or not. */
-async function isOfStored({ reader, u, manifest }: TagAccess, index: number, hash: Uint8Array): Promise<boolean> {
+async function isOfStored(access: OutcomeAccess, index: number, hash: Uint8Array): Promise<boolean> {
+  const { reader, u, manifest, callsHidden = false } = access;
+  if (callsHidden) return false;
   const stored = await reader.last(streamOf.calls(u), subjectOf.call(u, manifest.tag, index));
   return stored !== null && Buffer.compare(leafHash(stored.data), hash) === 0;
 }
@@ -73,7 +110,7 @@ async function isOfStored({ reader, u, manifest }: TagAccess, index: number, has
  * @throws RefusedError | DecodeError where it is not an outcome of this call
  */
 export async function openHead(
-  access: TagAccess,
+  access: OutcomeAccess,
   subject: string,
   data: Uint8Array,
   callHash: Uint8Array | undefined,
@@ -108,7 +145,12 @@ export function stateOf(kind: "result" | "error", { state }: OutcomeMeta): "succ
   return kind === "result" ? (state ?? "succeeded") : (state ?? "failed");
 }
 
-function contextOf(access: TagAccess, kind: "result" | "error", index: number, message: OutcomeMessage): SealContext {
+function contextOf(
+  access: OutcomeAccess,
+  kind: "result" | "error",
+  index: number,
+  message: OutcomeMessage,
+): SealContext {
   const { rootKey, user, tag } = access.manifest;
   const { generation, callHash } = message;
   return { rootKey, user, tag, kind: SealKind[kind], first: index, count: 1, generation, callHash };
@@ -116,7 +158,7 @@ function contextOf(access: TagAccess, kind: "result" | "error", index: number, m
 
 /** As {@link openHead}, with its value. */
 export async function openOutcome(
-  access: TagAccess,
+  access: OutcomeAccess,
   subject: string,
   data: Uint8Array,
   callHash: Uint8Array | undefined,

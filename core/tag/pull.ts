@@ -31,7 +31,8 @@ export interface PullOptions {
 }
 
 const DEFAULT_BATCH = 1000;
-function checkSubset(subset: Iterable<number>, length: number): Set<number> {
+
+export function checkSubset(subset: Iterable<number>, length: number): Set<number> {
   const wanted = new Set(subset);
   for (const index of wanted) {
     if (!Number.isInteger(index) || index < 0 || index >= length) {
@@ -176,7 +177,7 @@ async function pullAndReconcile(
 
 const PULL_OPTIONS = ["blocking", "batchSize", "subset", "signal", "quiet"] as const satisfies (keyof PullOptions)[];
 
-function checkOptions(options: PullOptions): void {
+export function checkPull(options: PullOptions): void {
   checkKnown("pull option", options, PULL_OPTIONS);
   const { batchSize } = options;
   if (batchSize !== undefined && (!Number.isInteger(batchSize) || batchSize < 1)) {
@@ -201,7 +202,7 @@ export async function pull(
   options: PullOptions,
   onFiled: () => void = () => undefined,
 ): Promise<number> {
-  checkOptions(options);
+  checkPull(options);
   const { closing, manifest } = access;
   if (hasExpired(manifest)) return openOfExpired(access, archive, options);
   if (closing === undefined) {

@@ -18,10 +18,12 @@ export interface StatusOptions {
   byState?: boolean;
 }
 
-const STATUS_OPTIONS = ["measureMs", "byState"] as const satisfies (keyof StatusOptions)[];
+export const STATUS_OPTIONS = ["measureMs", "byState"] as const satisfies (keyof StatusOptions)[];
 
 export interface TagStatus {
   tag: string;
+  /** Of somebody else's tag: their name. */
+  sharedBy?: string;
   task: string;
   /** Milliseconds since 1970. */
   createdMs: number;
@@ -87,7 +89,7 @@ export async function statusOf(access: TagAccess, readErrors = false): Promise<T
 }
 
 /** The second of two looks, with what the first adds to it. */
-function measured(before: TagStatus, status: TagStatus, tookMs: number): TagStatus {
+export function measured(before: TagStatus, status: TagStatus, tookMs: number): TagStatus {
   const endedIn = ({ succeeded, errors }: TagStatus) => succeeded + errors;
   const perSecond = Math.max(0, endedIn(status) - endedIn(before)) / (tookMs / 1000);
   const left = status.calls - endedIn(status);

@@ -9,6 +9,12 @@ import { syncRetries } from "../control/sync.ts";
 import { ArchiveError, InstanceError, UsageError } from "../errors.ts";
 import { withSession } from "../instance/lease.ts";
 import { checkConcurrency, checkKnown } from "../options.ts";
+import { withShared } from "../share/access.ts";
+import { addDatacenters } from "../share/datacenters.ts";
+import { findAnyTag, newSharedArchive, sharedOf } from "../share/find.ts";
+import { pullShared } from "../share/pull.ts";
+import { checkShare, type SharedWith, type ShareOptions, sharesOf, shareTag, unshareTag } from "../share/share.ts";
+import { sharedStatus } from "../share/status.ts";
 import { shown } from "../shown.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
 import { outcomeEvents, type TagEvent } from "../watch/events.ts";
@@ -23,7 +29,6 @@ import { Awaited } from "./awaited.ts";
 import { TagCall } from "./call.ts";
 import { openLiveTag } from "./expiry.ts";
 import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
-import { findTag } from "./list.ts";
 import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./status.ts";
@@ -81,12 +86,15 @@ export class Tag<R = unknown> {
   }
 
   /**
-   * A tag of yours by its name, any unambiguous beginning of it, or `last`.
+   * A tag of yours by its name, any unambiguous beginning of it, or `last`; or one that is shared with you, by its name or
+   * as `NAME:TAG`.
    * @throws InstanceError where the broker has none such
    */
   static fromQueue<R = unknown>(name: string, options: { instance?: string } = {}): Promise<Tag<R>> {
     return withSession(options.instance, async (session) => {
-      const access = await openLiveTag(session, await findTag(session, name));
+      const found = await findAnyTag(session, name);
+      if (typeof found !== "string") return new Tag<R>(newSharedArchive(session, found));
+      const access = await openLiveTag(session, found);
       if (access.closing === undefined) {
         const { tag } = access.manifest;
         throw new InstanceError(
@@ -135,14 +143,20 @@ export class Tag<R = unknown> {
   }
 
   #pull(options: PullOptions, onFiled?: () => void): Promise<number> {
-    return withSession(this.#instance, async (session) =>
-      pull(await openTag(session, this.name), this.#archive, options, onFiled),
-    );
+    return withSession(this.#instance, async (session) => {
+      const shared = await sharedOf(session, this.#archive);
+      if (shared === undefined) return pull(await openTag(session, this.name), this.#archive, options, onFiled);
+      return withShared(session, shared, (access) => pullShared(access, this.#archive, options, onFiled));
+    });
   }
 
   /** How far the broker says the tag is; with `measureMs` also how fast it goes on. */
   status(options: StatusOptions = {}): Promise<TagStatus> {
-    return withSession(this.#instance, (session) => tagStatus(session, this.name, options));
+    return withSession(this.#instance, async (session) => {
+      const shared = await sharedOf(session, this.#archive);
+      if (shared === undefined) return tagStatus(session, this.name, options);
+      return withShared(session, shared, (access) => sharedStatus(access, options));
+    });
   }
 
   /** Why it is not running, or what it waits for; with what to do about it. */
@@ -312,6 +326,41 @@ export class Tag<R = unknown> {
   delete(options: DeleteOptions = {}): Promise<number> {
     checkDelete(options);
     return withSession(this.#instance, (session) => deleteOf(session, this.name, this.#archive, options));
+  }
+
+  /**
+   * Lets somebody else on the instance read what the calls end with, by the tag's name: now and as they come. Calls, code
+   * and console output stay unread. Sharing again with the same person replaces the share.
+   * @param name of the person, as the instance's owner granted it
+   * @throws InstanceError where nobody is called so; UsageError where the option `expires` is no duration
+   */
+  share(name: string, options: ShareOptions = {}): Promise<SharedWith> {
+    checkShare(options);
+    return withSession(this.#instance, async (session) =>
+      shareTag(await openLiveTag(session, this.name), name, options),
+    );
+  }
+
+  /** Whom the tag is shared with. */
+  shares(): Promise<SharedWith[]> {
+    return withSession(this.#instance, (session) => sharesOf(session, this.name));
+  }
+
+  /**
+   * Takes a share back. What the person has pulled they keep.
+   * @returns whether the tag was shared with them
+   */
+  unshare(name: string): Promise<boolean> {
+    return withSession(this.#instance, (session) => unshareTag(session, this.name, name));
+  }
+
+  /**
+   * Lets datacenters run the tag that it was not submitted for. They get its key, so this cannot be taken back.
+   * @returns the names of those that could not run it before
+   * @throws UsageError where one does not serve you
+   */
+  addDatacenters(names: readonly string[]): Promise<string[]> {
+    return withSession(this.#instance, async (session) => addDatacenters(await openLiveTag(session, this.name), names));
   }
 
   /** What a call printed, as far as the broker has it. */

@@ -76,7 +76,7 @@ export function checkNotExpired(grant: Pick<Grant, "name" | "expiresMs">, nowMs:
 }
 
 /** @throws RefusedError where the grant is not valid at `nowMs`, tolerating two minutes of skew */
-export function checkGrantTime(grant: Grant, nowMs: number): void {
+export function checkGrantTime(grant: Pick<Grant, "name" | "issuedMs" | "expiresMs">, nowMs: number): void {
   checkNotExpired(grant, nowMs - CLOCK_TOLERANCE_MS);
   if (nowMs < grant.issuedMs - CLOCK_TOLERANCE_MS) {
     throw new RefusedError(

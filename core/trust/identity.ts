@@ -15,6 +15,12 @@ export interface Identity {
   readonly user: string;
   readonly login: KeyPair;
   readonly signer: Signer;
+  /**
+   * The signing key as NATS knows keys of accounts: with it a person issues logins to those whom they share tags with.
+   * What is signed so is the text of a JWT, which begins with `eyJ`; a record begins with a length, so neither passes for
+   * the other.
+   */
+  readonly issuer: KeyPair;
   readonly agreement: Agreement;
   /** From which names and keys of stored code are derived, 32 bytes. */
   readonly codeSecret: Uint8Array;
@@ -38,11 +44,13 @@ export function newSeed(): Uint8Array {
 
 export function identityFromSeed(seed: Uint8Array): Identity {
   const login = nkeyFromSeed("user", derive(seed, "humq/identity/1/login"));
+  const signSeed = derive(seed, "humq/identity/1/sign");
   const user = login.getPublicKey();
   const identity = {
     user,
     login,
-    signer: signerFromSeed(derive(seed, "humq/identity/1/sign")),
+    signer: signerFromSeed(signSeed),
+    issuer: nkeyFromSeed("account", signSeed),
     agreement: agreementFromSeed(derive(seed, "humq/identity/1/encrypt")),
     codeSecret: guarded(derive(seed, "humq/identity/1/code"), "secret"),
   };

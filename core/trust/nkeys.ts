@@ -84,6 +84,11 @@ export function rawNkey(kind: "operator" | "user", publicNkey: string): Uint8Arr
   }
 }
 
+/** The public account nkey (`A...`) of a raw key. */
+export function accountNkey(key: Uint8Array): string {
+  return Buffer.from(Codec.encode(Prefix.Account, key)).toString("ascii");
+}
+
 /** The public operator nkey (`O...`) of a raw root key. */
 export function operatorNkey(rootKey: Uint8Array): string {
   return Buffer.from(Codec.encode(Prefix.Operator, rootKey)).toString("ascii");

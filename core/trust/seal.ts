@@ -96,9 +96,22 @@ function encodeContext(context: SealContext): Uint8Array {
   });
 }
 
+/** Keys for some kinds of a tag's content: what opens these and nothing else of it. */
+export type KindKeys = ReadonlyMap<SealKind, Uint8Array>;
+
+/** A tag's key, with which everything of it opens, or keys for a part of it. */
+export type OpeningKey = Uint8Array | KindKeys;
+
 const kindKeys = new WeakMap<Uint8Array, Map<string, Uint8Array>>();
 
-function kindKey(tagKey: Uint8Array, kind: SealKind): Uint8Array {
+function openingKey(key: OpeningKey, kind: SealKind): Uint8Array {
+  if (key instanceof Uint8Array) return kindKey(key, kind);
+  const given = key.get(kind);
+  if (given === undefined) throw new RefusedError(`no key for what is sealed as ${kind} was shared`);
+  return given;
+}
+
+export function kindKey(tagKey: Uint8Array, kind: SealKind): Uint8Array {
   let keys = kindKeys.get(tagKey);
   if (keys === undefined) {
     keys = new Map();
@@ -184,7 +197,7 @@ export function seal(tagKey: Uint8Array, context: SealContext, plaintext: Uint8A
 }
 
 /** @throws RefusedError where the text was not sealed under this key for exactly this context */
-export function open(tagKey: Uint8Array, context: SealContext, sealed: Uint8Array): Uint8Array {
+export function open(key: OpeningKey, context: SealContext, sealed: Uint8Array): Uint8Array {
   const what = `${context.kind} of call ${context.first} in ${context.tag}`;
-  return openWith(kindKey(tagKey, context.kind), encodeContext(context), sealed, what);
+  return openWith(openingKey(key, context.kind), encodeContext(context), sealed, what);
 }

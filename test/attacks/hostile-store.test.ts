@@ -113,7 +113,7 @@ test("parts of one run's large result do not pass for another's", async () => {
     await expect.poll(outcome, { timeout: 30_000 }).not.toBeNull();
     await worker.stop();
     const { callHash, partsId } = decodeOutcomeMessage((await outcome())!.data);
-    const subject = subjectOf.outputPart(u, "local", tag.name, partsId);
+    const subject = subjectOf.outputPart(u, "local", tag.name, partsId, 0);
     const stored = await collect(reader.all(streamOf.outputs(u), subject));
     // What a second run of the same call would have left: sealed for the same place.
     const context = { ...manifest, kind: SealKind.resultPart, first: 0, count: 1, generation: 0, callHash, part: 0 };

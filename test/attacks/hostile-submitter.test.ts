@@ -210,18 +210,25 @@ describe("large results", () => {
     });
     await whileWorking(() => done(alice, tag));
     const { result } = placesOf(alice.u, tag.name);
-    const partsOf = async (index: number): Promise<Place> => {
+    const partsOf = async (index: number, part: number | "*"): Promise<Place> => {
       const { partsId } = decodeOutcomeMessage(await read(result(index)));
-      return [streamOf.outputs(alice.u), subjectOf.outputPart(alice.u, "local", tag.name, partsId)];
+      return [streamOf.outputs(alice.u), subjectOf.outputPart(alice.u, "local", tag.name, partsId, part)];
     };
-    const bytesOf = async (index: number) => (await operator.all(...(await partsOf(index)))).map(({ data }) => data);
+    const bytesOf = async (index: number) =>
+      (await operator.all(...(await partsOf(index, "*"))))
+        .sort((a, b) => (a.subject < b.subject ? -1 : 1))
+        .map(({ data }) => data);
+    const putParts = async (index: number, ...parts: Uint8Array[]) => {
+      await operator.put(...(await partsOf(index, "*")));
+      for (const [part, data] of parts.entries()) await operator.put(...(await partsOf(index, part)), data);
+    };
     const [altered, , third] = await bytesOf(1);
     altered![1000]! ^= 1;
     const [, ...rest] = await bytesOf(1);
-    await operator.put(...(await partsOf(1)), altered!, ...rest);
-    await operator.put(...(await partsOf(2)), ...(await bytesOf(2)).slice(0, -1));
-    await operator.put(...(await partsOf(3)), ...(await bytesOf(3)).reverse());
-    await operator.put(...(await partsOf(4)), ...(await bytesOf(0)));
+    await putParts(1, altered!, ...rest);
+    await putParts(2, ...(await bytesOf(2)).slice(0, -1));
+    await putParts(3, ...(await bytesOf(3)).reverse());
+    await putParts(4, ...(await bytesOf(0)));
     expect(third).toBeDefined();
     await as(alice, async () => {
       expect(await tag.pull({ quiet: true })).toBe(4);

@@ -172,7 +172,7 @@ describe("a pull", () => {
     });
     await expect(tag.pull()).rejects.toMatchObject({
       name: "InstanceError",
-      message: `the broker of "local" has no tag ${tag.name} of yours: it was deleted, has expired, or belongs to another instance`,
+      message: `the broker of "local" has no tag ${tag.name} of yours: it was deleted, has expired, is somebody else's, or belongs to another instance`,
     });
   });
 

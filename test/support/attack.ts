@@ -19,7 +19,7 @@ export async function furnish({ nc, u }: Person): Promise<void> {
   await put(subjectOf.functionPart(u, "c0de"));
   await put(subjectOf.functionMeta(u, "c0de"));
   await put(subjectOf.argumentPart(u, VICTIM_TAG, "0"));
-  await put(subjectOf.outputPart(u, "local", VICTIM_TAG, "0"));
+  await put(subjectOf.outputPart(u, "local", VICTIM_TAG, "0", 0));
   await put(subjectOf.outcome(u, "result", "local", VICTIM_TAG, 0));
   await put(subjectOf.log(u, VICTIM_TAG, 0));
   await createQueue(nc, u, VICTIM_TAG, 0);
@@ -64,7 +64,7 @@ export function targetsIn(u: string, user: string): string[] {
     subjectOf.functionPart(u, "c0de"),
     subjectOf.functionMeta(u, "c0de"),
     subjectOf.argumentPart(u, VICTIM_TAG, "0"),
-    subjectOf.outputPart(u, "local", VICTIM_TAG, "0"),
+    subjectOf.outputPart(u, "local", VICTIM_TAG, "0", 0),
     `$O.humq_outputs_${u}.M.eA==`,
     subjectOf.log(u, VICTIM_TAG, 0),
     subjectOf.grant(user),
