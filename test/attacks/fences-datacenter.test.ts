@@ -1,12 +1,14 @@
-import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { randomUUID } from "node:crypto";
+import { connect, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { expectNone, publish } from "../../core/broker/publish.ts";
-import { furnish, harmful, MARK, settle, targetsIn, VICTIM_TAG } from "../support/attack.ts";
+import { furnish, harmful, MARK, settle, systemRequests, targetsIn, VICTIM_TAG } from "../support/attack.ts";
 import { type Bystanders, harmless } from "../support/bystanders.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { some } from "../support/short.ts";
 import { everythingIn } from "../support/witness.ts";
 
 let lab: Lab;
@@ -52,9 +54,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   test("publishing to other subjects", async () => {
     const loot = await harmless(bystanders, gpu.nc, (taking) => {
       for (const target of targets()) {
-        // Reading what it serves, taking calls from the queues and adding to logs is what a datacenter is for.
-        const allowed = /^HUMQ\.API\.(DIRECT\.GET|CONSUMER\.MSG\.NEXT)|^humq\.log/.test(target);
-        if (!allowed || !target.includes(client.u)) taking.send(target, harmful(target));
+        if (!isForIt(target)) taking.send(target, harmful(target));
       }
       taking.send(subjectOf.log(victim.u, VICTIM_TAG, 0), MARK);
       for (const kind of ["result", "error", "run", "*"]) {
@@ -117,6 +117,103 @@ describe("a datacenter has no effect beyond its own slots by", () => {
     expect([await everythingIn(client.nc), await everythingIn(victim.nc), await everythingIn(hub)]).toEqual(before);
   });
 
+  test("acknowledging, or taking back, calls of people it does not serve", async () => {
+    const { nc } = await lab.worker();
+    const [call] = await pulled(nc, victim.u);
+    const ack = call?.reply ?? "";
+    expect(ack).toMatch(new RegExp(`^\\$JS\\.ACK\\.${streamOf.calls(victim.u)}\\.`));
+    await harmless(bystanders, gpu.nc, (taking) => {
+      for (const word of ["+ACK", "-NAK", "+TERM", "+WPI", "+NXT", ""]) taking.send(ack, word);
+    });
+  });
+
+  test("letting the answer to an acknowledgement, or a next call, go elsewhere", async () => {
+    const { client: _, ...others } = bystanders.holding;
+    const [call] = await pulled(gpu.nc, client.u);
+    const before = await messagesOf(client.nc);
+    // The queue of whom it serves moves on; what it holds does not change.
+    const loot = await harmless(
+      { ...bystanders, holding: others, allowed: (heard, account) => account === "client" || asked(heard) },
+      gpu.nc,
+      (taking) => {
+        const next = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(client.u)}.${VICTIM_TAG}`;
+        for (const target of targets()) {
+          for (const word of ["+WPI", "+NXT", '+NXT {"batch":1}']) taking.send(call?.reply ?? "", word, target);
+          taking.send(next, JSON.stringify({ batch: 1, no_wait: true }), target);
+          taking.send(next, "not JSON", target);
+        }
+      },
+    );
+    expect(loot.bytes).toEqual([]);
+    expect(await messagesOf(client.nc)).toEqual(before);
+  });
+
+  test("writing its own slots a second time, deleting them, or rolling up what lies beside them", async () => {
+    const own = [
+      subjectOf.outcome(client.u, "result", "gpu", VICTIM_TAG, 0),
+      subjectOf.run(client.u, "gpu", VICTIM_TAG, 0, "1-1"),
+    ];
+    for (const subject of own) await publish(gpu.nc, { subject, data: Buffer.from("first") });
+    // They arrive, and are refused there.
+    const arrives = /^(\$KV\.humq_results_\w+\.\w+|\$O\.humq_outputs_\w+\.C|\$KV\.humq_workers)\.gpu\.|^humq\.log\./;
+    const allowed = (heard: string, account: string) =>
+      bystanders.allowed(heard, account) || (["client", "hub"].includes(account) && arrives.test(heard));
+    const loot = await harmless({ ...bystanders, allowed }, gpu.nc, (taking) => {
+      for (const subject of own) {
+        taking.send(subject, "second");
+        for (const header of deleting) taking.send(subject, "", undefined, header);
+        batchOf(gpu.nc, [subject, subject], `_INBOX.loot.batch`);
+      }
+      for (const subject of [
+        subjectOf.outcome(client.u, "error", "gpu", VICTIM_TAG, 7),
+        subjectOf.outputPart(client.u, "gpu", VICTIM_TAG, "0-x"),
+        subjectOf.log(client.u, VICTIM_TAG, 0),
+        subjectOf.worker("gpu", "w1"),
+      ]) {
+        taking.send(subject, "", undefined, ["Nats-Rollup", "all"]);
+        taking.send(subject, "", undefined, ["Nats-Rollup", "sub"]);
+      }
+    });
+    for (const answer of loot.bytes) expect(answer).toContain('"error"');
+    expect(loot.bytes.length).toBeGreaterThan(10);
+  });
+
+  test("letting the answers to an atomic batch go elsewhere", async () => {
+    const before = await messagesOf(victim.nc);
+    const others = { ...bystanders, holding: { victim: victim.nc, hub } };
+    await harmless({ ...others, allowed: (heard, name) => name === "client" || asked(heard) }, gpu.nc, () => {
+      for (const [i, target] of some(targets(), 8).entries()) {
+        const subjects = [0, 1].map((n) => subjectOf.outcome(client.u, "result", "gpu", `batch-${i}`, n));
+        batchOf(gpu.nc, subjects, target);
+      }
+    });
+    expect(await messagesOf(victim.nc)).toEqual(before);
+    // All of them went in, also where the server takes its time.
+    const sent = 2 * some(targets(), 8).length;
+    const stored = async () => JSON.stringify(await messagesOf(client.nc)).split(".gpu.batch-").length - 1;
+    await expect.poll(stored, { timeout: 60_000 }).toBe(sent);
+  });
+
+  test("having the server trace messages to somebody, or claiming to come from elsewhere", async () => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
+      const claimed = JSON.stringify({ acc: victim.grant.account, user: victim.grant.user });
+      for (const target of targets()) {
+        // A trace goes where whoever asks for it may publish.
+        if (isForIt(target)) continue;
+        taking.send(direct(client.u), JSON.stringify({ seq: 1 }), undefined, ["Nats-Trace-Dest", target]);
+        taking.send(target, harmful(target), undefined, ["Nats-Request-Info", claimed]);
+      }
+    });
+    expect(loot.stolen.filter((each) => each.includes(victim.u))).toEqual([]);
+  });
+
+  test("asking the system account", async () => {
+    const loot = await harmless(bystanders, gpu.nc, (taking) => {
+      for (const subject of systemRequests(victim.grant.account)) taking.send(subject, "");
+    });
+    expect(loot.bytes).toEqual([]);
+  });
+
   test("listening", async () => {
     const heard: Msg[] = [];
     const raw = await rawWorker();
@@ -144,12 +241,52 @@ describe("a datacenter has no effect beyond its own slots by", () => {
   });
 
   test("and does what it is for", async () => {
-    const own = { subject: subjectOf.outcome(client.u, "result", "gpu", VICTIM_TAG, 0), data: Buffer.from("result") };
+    const own = { subject: subjectOf.outcome(client.u, "result", "gpu", VICTIM_TAG, 9), data: Buffer.from("result") };
     await publish(gpu.nc, own);
     await publish(gpu.nc, { subject: subjectOf.worker("gpu", "w1"), data: Buffer.from("heartbeat") });
     const { data } = await gpu.nc.request(direct(client.u), JSON.stringify({ seq: 1 }));
     expect(Buffer.from(data).toString()).toContain(subjectOf.manifest(client.u, VICTIM_TAG));
   });
+
+  const deleting: [string, string][] = [
+    ["KV-Operation", "DEL"],
+    ["KV-Operation", "PURGE"],
+    ["Nats-Rollup", "all"],
+    ["Nats-Rollup", "sub"],
+    ["Nats-TTL", "1s"],
+    ["Nats-Marker-Reason", "Remove"],
+    ["Nats-Expected-Last-Sequence", "0"],
+  ];
+
+  /** Reading what it serves, taking calls from the queues and adding to logs is what a datacenter is for. */
+  function isForIt(target: string): boolean {
+    return target.includes(client.u) && /^HUMQ\.API\.(DIRECT\.GET|CONSUMER\.MSG\.NEXT)|^humq\.log/.test(target);
+  }
+
+  /** One call that a worker takes from somebody's queue, as it is delivered. */
+  async function pulled(nc: NatsConnection, u: string): Promise<Msg[]> {
+    const next = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.${VICTIM_TAG}`;
+    return [await nc.request(next, JSON.stringify({ batch: 1, expires: 5e9 }), { timeout: 5000, noMux: true })];
+  }
+
+  /** What somebody's streams hold, whatever became of their queues. */
+  async function messagesOf(nc: NatsConnection): Promise<unknown> {
+    return Object.entries(await everythingIn(nc)).map(([name, held]) => [
+      name,
+      (held as { messages: unknown }).messages,
+    ]);
+  }
+
+  function batchOf(nc: NatsConnection, subjects: readonly string[], reply: string): void {
+    const id = randomUUID();
+    for (const [i, subject] of subjects.entries()) {
+      const set = headers();
+      set.set("Nats-Batch-Id", id);
+      set.set("Nats-Batch-Sequence", String(i + 1));
+      if (i === subjects.length - 1) set.set("Nats-Batch-Commit", "1");
+      nc.publish(subject, "batched", { reply, headers: set });
+    }
+  }
 
   /** A second connection of the same worker, whose refused subscriptions do not matter to others. */
   async function rawWorker(): Promise<NatsConnection> {

@@ -10,7 +10,17 @@ import { IMPORTED_API, isAckOf, JETSTREAM_API, streamOf, subjectOf } from "../..
 import { publish } from "../../core/broker/publish.ts";
 import { createQueue } from "../../core/broker/queue.ts";
 import { nkeyFromSeed } from "../../core/trust/nkeys.ts";
-import { furnish, harmful, Loot, MARK, settle, streamsOf, targetsIn, VICTIM_TAG } from "../support/attack.ts";
+import {
+  furnish,
+  harmful,
+  Loot,
+  MARK,
+  settle,
+  streamsOf,
+  systemRequests,
+  targetsIn,
+  VICTIM_TAG,
+} from "../support/attack.ts";
 import { Lab, type Person } from "../support/lab.ts";
 import { Eavesdropper, everythingIn } from "../support/witness.ts";
 
@@ -153,21 +163,7 @@ describe("another submitter, with every right in their own account, has no effec
     harmless(async (loot) => {
       const account = victim.grant.account;
       const forged = await encodeAccount("victim", createAccount(), {}, { signer: createAccount() });
-      for (const subject of [
-        "$SYS.REQ.CLAIMS.UPDATE",
-        "$SYS.REQ.CLAIMS.PACK",
-        "$SYS.REQ.CLAIMS.LIST",
-        "$SYS.REQ.CLAIMS.DELETE",
-        `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`,
-        `$SYS.REQ.ACCOUNT.${account}.CLAIMS.UPDATE`,
-        `$SYS.REQ.ACCOUNT.${account}.CONNZ`,
-        `$SYS.REQ.ACCOUNT.${account}.JSZ`,
-        `$SYS.REQ.ACCOUNT.${account}.INFO`,
-        `$SYS.ACCOUNT.${account}.CLAIMS.UPDATE`,
-        "$SYS.REQ.SERVER.PING",
-        "$SYS.REQ.SERVER.PING.CONNZ",
-        "$SYS.REQ.SERVER.PING.JSZ",
-      ]) {
+      for (const subject of systemRequests(account)) {
         loot.send(subject, forged);
       }
       await settle(mallory.nc);

@@ -59,6 +59,10 @@ export function targetsIn(u: string, user: string): string[] {
     subjectOf.call(u, VICTIM_TAG, 99),
     subjectOf.manifest(u, "forged"),
     subjectOf.close(u, VICTIM_TAG),
+    subjectOf.cancel(u, VICTIM_TAG),
+    subjectOf.retry(u, VICTIM_TAG, 1),
+    subjectOf.resume(u, VICTIM_TAG),
+    subjectOf.run(u, "local", VICTIM_TAG, 0, "1-1"),
     subjectOf.outcome(u, "result", "local", VICTIM_TAG, 1),
     subjectOf.outcome(u, "error", "local", VICTIM_TAG, 1),
     subjectOf.functionPart(u, "c0de"),
@@ -74,7 +78,28 @@ export function targetsIn(u: string, user: string): string[] {
     "$SYS.REQ.CLAIMS.UPDATE",
     "$SYS.REQ.CLAIMS.DELETE",
     "$SYS.REQ.SERVER.RELOAD",
+    "$KV.humq_grants.person.victim",
     `_INBOX.${u}.answer`,
+  ];
+}
+
+/** What the system account is asked, of an account and of the server. */
+export function systemRequests(account: string): string[] {
+  return [
+    "$SYS.REQ.CLAIMS.UPDATE",
+    "$SYS.REQ.CLAIMS.PACK",
+    "$SYS.REQ.CLAIMS.LIST",
+    "$SYS.REQ.CLAIMS.DELETE",
+    `$SYS.REQ.ACCOUNT.${account}.CLAIMS.LOOKUP`,
+    `$SYS.REQ.ACCOUNT.${account}.CLAIMS.UPDATE`,
+    `$SYS.REQ.ACCOUNT.${account}.CONNZ`,
+    `$SYS.REQ.ACCOUNT.${account}.JSZ`,
+    `$SYS.REQ.ACCOUNT.${account}.INFO`,
+    `$SYS.ACCOUNT.${account}.CLAIMS.UPDATE`,
+    "$SYS.REQ.SERVER.PING",
+    "$SYS.REQ.SERVER.PING.CONNZ",
+    "$SYS.REQ.SERVER.PING.JSZ",
+    "$SYS.REQ.SERVER.RELOAD",
   ];
 }
 
