@@ -2,20 +2,26 @@ import { Args, Flags } from "@oclif/core";
 import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { message } from "../output.ts";
+import { readStdin } from "../read-stdin.ts";
 
 export default class Request extends HumqCommand {
   static override summary = "Ask to be let in: make an identity and print the request for the instance's owner.";
   static override description =
     prose(`Nothing is sent: give the printed line to the owner, who grants it with humq grant. Running it again prints the same.
+The link lets its holder ask whether they were granted access. To keep it out of the list of processes and the shell's history, give
+- in its place and the link on stdin.
 With --datacenter the request is for a datacenter's workers on this machine instead of for you; with --rotate as well it is for a new
 key in place of the one they have.`);
   static override examples = [
     "<%= config.bin %> request 'humq://nats.example.org:4222/main?root=...&guest=...'",
     "<%= config.bin %> request LINK --instance work",
+    "<%= config.bin %> request - < link.txt",
     "<%= config.bin %> request LINK --datacenter cluster",
     "<%= config.bin %> request LINK --datacenter cluster --rotate",
   ];
-  static override args = { link: Args.string({ required: true, description: "the join link the owner gave you" }) };
+  static override args = {
+    link: Args.string({ required: true, description: "the join link the owner gave you; -: it is on stdin" }),
+  };
   static override flags = {
     datacenter: Flags.string({ helpValue: "NAME", description: "make the key of this datacenter instead of yours" }),
     rotate: Flags.boolean({
@@ -28,7 +34,8 @@ key in place of the one they have.`);
     const { args, flags } = await this.parse(Request);
     const { instance, datacenter, rotate } = flags;
     const { requestAccess } = await import("../../core/instance/join.ts");
-    const request = requestAccess(args.link, { ...defined({ instance, datacenter }), rotate });
+    const link = args.link === "-" ? await readStdin() : args.link;
+    const request = requestAccess(link, { ...defined({ instance, datacenter }), rotate });
     message(
       datacenter === undefined
         ? "Send this to the owner, who runs: humq grant REQUEST YOUR_NAME"

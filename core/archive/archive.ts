@@ -5,6 +5,7 @@ import {
   checkTarget,
   install,
   installFromAnywhere,
+  makePart,
   makeTemporaryFile,
   partPath,
   removeTemporaryFile,
@@ -260,6 +261,7 @@ export class Archive {
 function buildPart(target: string, options: WriteOptions, build: (part: string) => void): void {
   const part = partPath(target);
   try {
+    makePart(part);
     build(part);
     install(part, target, options);
   } finally {

@@ -4,7 +4,7 @@ import {
   closeSync,
   copyFileSync,
   existsSync,
-  fstatSync,
+  fchmodSync,
   fsyncSync,
   lstatSync,
   mkdtempSync,
@@ -22,11 +22,20 @@ export interface WriteOptions {
   overwrite?: boolean;
 }
 
+const PRIVATE_MODE = 0o600;
+
 /** An empty file (mode 0600) in a folder of its own (mode 0700) under the system's folder for temporary files. */
 export function makeTemporaryFile(): string {
   const path = join(mkdtempSync(join(tmpdir(), "humq-")), "archive.db");
-  closeSync(openSync(path, "wx", 0o600));
+  closeSync(openSync(path, "wx", PRIVATE_MODE));
   return path;
+}
+
+/** Makes `path` an empty file that nobody else can read, for SQLite to fill: it would make one that they can. */
+export function makePart(path: string): void {
+  const file = openSync(path, "wx", PRIVATE_MODE);
+  fchmodSync(file, PRIVATE_MODE);
+  closeSync(file);
 }
 
 export function removeTemporaryFile(path: string): void {
@@ -73,13 +82,14 @@ function existing(path: string): ArchiveError {
 
 /**
  * Moves the complete file `part`, which lies beside it, to `path`: others see the old file or the new one, nothing
- * between. It gets the permissions any new file would get there, or those of the file it replaces.
+ * between. It keeps the permissions of the file it replaces; a new one is its owner's alone, since it holds results in the clear.
  */
 export function install(part: string, path: string, options: WriteOptions): void {
   checkTarget(path, options);
   const replaces = isThere(path);
   // In the place of a link, not of what it leads to.
-  const mode = replaces ? (statSync(path, { throwIfNoEntry: false })?.mode ?? 0o600) : claim(path);
+  const mode = (replaces ? statSync(path, { throwIfNoEntry: false })?.mode : undefined) ?? PRIVATE_MODE;
+  if (!replaces) claim(path);
   try {
     chmodSync(part, mode & 0o777);
     syncFile(part);
@@ -92,13 +102,10 @@ export function install(part: string, path: string, options: WriteOptions): void
   }
 }
 
-/** Makes `path` an empty file, unless something is there, and returns the permissions it got. */
-function claim(path: string): number {
+/** Makes `path` an empty file, unless something is there. */
+function claim(path: string): void {
   try {
-    const file = openSync(path, "wx");
-    const { mode } = fstatSync(file);
-    closeSync(file);
-    return mode;
+    closeSync(openSync(path, "wx", PRIVATE_MODE));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "EEXIST") throw existing(path);
     throw unwritable(path, error);

@@ -55,13 +55,22 @@ describe("a file", () => {
     expect(only(keep(Archive.open(at("new.db"))))).toBe("new");
   });
 
-  test("keeps its permissions when it is replaced, and gets the usual ones when it is new", () => {
-    writeFileSync(at("usual"), "");
+  test.each([0o000, 0o022, 0o777])("is its owner's alone when it is new, under umask %o too", (umask) => {
+    const before = process.umask(umask);
+    try {
+      temporary().copyTo(at("copied.db"));
+      temporary().moveTo(at("moved.db"));
+      for (const name of ["copied.db", "moved.db"]) expect(statSync(at(name)).mode & 0o777).toBe(0o600);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  test("keeps its permissions when it is replaced", () => {
     temporary().copyTo(at("new.db"));
-    expect(statSync(at("new.db")).mode).toBe(statSync(at("usual")).mode);
-    chmodSync(at("new.db"), 0o600);
+    chmodSync(at("new.db"), 0o640);
     temporary().moveTo(at("new.db"), { overwrite: true });
-    expect(statSync(at("new.db")).mode & 0o777).toBe(0o600);
+    expect(statSync(at("new.db")).mode & 0o777).toBe(0o640);
   });
 
   test("that a tag of this process uses cannot be replaced", () => {
