@@ -7,6 +7,7 @@ import { HumqError, InstanceError, UsageError } from "../errors.ts";
 import { makePrivateFolder, readIfPresent, writePrivate } from "./files.ts";
 import type { Instance } from "./home.ts";
 import { formatLink } from "./link.ts";
+import { isLoopback } from "./loopback.ts";
 import { makeInstance } from "./make.ts";
 import { writeServerConfig } from "./server/index.ts";
 import { operatorConfig, prepareBroker } from "./setup.ts";
@@ -45,10 +46,6 @@ export interface Initialised {
   /** Absolute path of the nats.conf. */
   configPath: string;
   datacenter: string;
-}
-
-function isLoopback(host: string): boolean {
-  return /^(localhost|127(\.\d+){3}|::1|\[::1\])$/i.test(host);
 }
 
 /** A host as it stands in an address: IPv6 in brackets. */

@@ -2,10 +2,10 @@
 import { inspect } from "node:util";
 
 /**
- * Makes `value` print, also inside of other objects and in JSON, as its label; its fields are read as ever.
+ * Makes `value` print, also inside of other objects, in texts and in JSON, as its label; its fields are read as ever.
  * @param label what it is, without anything secret
  */
 export function guarded<T extends object>(value: T, label: string): T {
   const shown = { value: () => `[${label}]`, enumerable: false };
-  return Object.defineProperties(value, { [inspect.custom]: shown, toJSON: shown });
+  return Object.defineProperties(value, { [inspect.custom]: shown, toJSON: shown, toString: shown });
 }

@@ -65,8 +65,10 @@ test("of an instance: broker, clock, grant, datacenters and their workers, files
   chmodSync(seed, 0o644);
   const open = await diagnose(guest);
   expect(open.code).toBe(1);
-  expect(open.checks.home).toMatchObject({ status: "fail", message: `${seed} can be read by others` });
-  expect(open.checks.home?.advice).toContain(`chmod 600 '${seed}'`);
+  expect(open.checks.home).toMatchObject({
+    status: "fail",
+    message: expect.stringContaining(`${seed} is open to others (mode 644, expected 600). Run: chmod 600 '${seed}'`),
+  });
 
   await up.stop();
   const gone = await diagnose(home);

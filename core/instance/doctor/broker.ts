@@ -10,6 +10,7 @@ import { CLOCK_TOLERANCE_MS, openDirectory } from "../../trust/grant.ts";
 import type { Instance } from "../home.ts";
 import { openSession, type Session } from "../session.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
+import { checkTls } from "./tls.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 /** A grant that ends sooner is worth a word. */
@@ -40,6 +41,8 @@ export async function* checkBroker(instance: Instance): AsyncGenerator<Check> {
       "broker",
       `nats-server ${session.nc.info?.version} at ${session.nc.getServer()}, ${await session.nc.rtt()} ms`,
     );
+    const tls = await checkTls(session.link);
+    if (tls !== undefined) yield tls;
     yield checkGrant(session);
     if (session.grant.role === "worker") return;
     yield await checkClock(session);

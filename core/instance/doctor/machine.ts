@@ -1,8 +1,9 @@
 /** What this machine has: Node, nats-server, isolation, files that only their owner may read. */
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { detectIsolation } from "../../../worker/isolation/isolation.ts";
 import { homeFolder } from "../home.ts";
+import { fileFault, folderFault } from "../private.ts";
 import { findNatsServer, MINIMUM_SERVER_VERSION } from "../server/index.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
 
@@ -45,13 +46,14 @@ export async function checkIsolation(): Promise<Check> {
   );
 }
 
-/** All files below a folder. Sockets, links and the broker's data are nobody's secrets. */
-function* filesBelow(folder: string): Generator<string> {
+/** All files and folders below a folder. Sockets, links and what the broker and npm keep are nobody's secrets. */
+function* belowFolder(folder: string): Generator<string> {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      if (entry.name !== "server" && entry.name !== "packages") yield* filesBelow(path);
-    } else if (entry.isFile()) yield path;
+      yield path;
+      if (entry.name !== "server" && entry.name !== "packages") yield* belowFolder(path);
+    } else if (entry.isFile() && path !== join(folder, "default")) yield path;
   }
 }
 
@@ -59,12 +61,11 @@ export function checkHome(): Check {
   const home = homeFolder();
   if (!existsSync(home)) return ok("home", `${home} is not there yet; it is made when needed`);
   if (process.platform === "win32") return ok("home", home);
-  const open = [...filesBelow(home)].filter(
-    (path) => (lstatSync(path).mode & 0o077) !== 0 && !path.endsWith("default"),
+  const faults = [home, ...belowFolder(home)].flatMap(
+    (path) => (statSync(path).isDirectory() ? folderFault(path) : fileFault(path)) ?? [],
   );
-  const [first] = open;
+  const [first] = faults;
   if (first === undefined) return ok("home", `${home}: its secrets are readable by you alone`);
-  const more = open.length === 1 ? "" : ` and ${open.length - 1} more`;
-  const advice = `Run: chmod 600 ${open.map((path) => `'${path}'`).join(" ")} - and think about who may have read them.`;
-  return fail("home", `${first}${more} can be read by others`, advice);
+  const more = faults.length === 1 ? "" : ` (and ${faults.length - 1} more)`;
+  return fail("home", `${first}${more}`);
 }

@@ -85,7 +85,7 @@ export function authorityCertificate(root: Root): Uint8Array {
       extension("2.5.29.14", octetString(keyIdOf(publicKey))),
     ],
   };
-  return sign(content, root.authority);
+  return Uint8Array.from(sign(content, root.authority));
 }
 
 /** The 4 or 16 bytes of an address. */
