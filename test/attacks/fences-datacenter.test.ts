@@ -166,7 +166,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
       }
       for (const subject of [
         subjectOf.outcome(client.u, "error", "gpu", VICTIM_TAG, 7),
-        subjectOf.outputPart(client.u, "gpu", VICTIM_TAG, "0-x"),
+        subjectOf.outputPart(client.u, "gpu", VICTIM_TAG, "0-x", 0),
         subjectOf.log(client.u, VICTIM_TAG, 0),
         subjectOf.worker("gpu", "w1"),
       ]) {

@@ -78,7 +78,8 @@ export function targetsIn(u: string, user: string): string[] {
     "$SYS.REQ.CLAIMS.UPDATE",
     "$SYS.REQ.CLAIMS.DELETE",
     "$SYS.REQ.SERVER.RELOAD",
-    "$KV.humq_grants.person.victim",
+    subjectOf.person("victim"),
+    subjectOf.shares(u),
     `_INBOX.${u}.answer`,
   ];
 }
