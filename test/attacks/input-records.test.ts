@@ -2,11 +2,11 @@
 import { describe, expect, test } from "vitest";
 import { auditLine } from "../../cli/audit-line.ts";
 import { headsIn, parseRecord } from "../../core/audit/record.ts";
-import { HumqError } from "../../core/errors.ts";
+import { HumqError, RefusedError } from "../../core/errors.ts";
 import { decodeOutcome, encodeOutcome } from "../../core/outcome.ts";
 import { packArguments, unpackArguments } from "../../core/trust/arguments.ts";
 import { CallVerifier, signPage } from "../../core/trust/call.ts";
-import { openCode, sealCode } from "../../core/trust/code.ts";
+import { CODE_PART_BYTES, checkCodeSize, MOST_CODE_BYTES, openCode, sealCode } from "../../core/trust/code.ts";
 import { openCancel, retryRecord, signCancel, signDeletion } from "../../core/trust/control.ts";
 import { checkGrantTime, openDirectory, openGrant, signDirectory, signGrant } from "../../core/trust/grant.ts";
 import type { Signer } from "../../core/trust/keys.ts";
@@ -411,6 +411,14 @@ describe("sizes that lie", () => {
   test("a record beyond 64 MB is refused before it is looked at", () => {
     expect(() => closingRecord.decode(new Uint8Array(64 * 2 ** 20 + 1))).toThrow(/is too large/);
   });
+});
+
+test("code that is larger than code can be is refused where it would be sealed", () => {
+  expect(() => sealCode(counting(1), owner, new Uint8Array(MOST_CODE_BYTES + 1))).toThrow(/as arguments/);
+  const reference = { name: "a".repeat(64), parts: MOST_CODE_BYTES / CODE_PART_BYTES, hash: counting(1) };
+  expect(() => checkCodeSize(reference)).not.toThrow();
+  expect(() => checkCodeSize({ ...reference, parts: reference.parts + 1 })).toThrow(RefusedError);
+  expect(() => checkCodeSize(reference, new Uint8Array(CODE_PART_BYTES + 41))).toThrow(RefusedError);
 });
 
 test("a refusal of what a stranger wrote repeats little of it", () => {
