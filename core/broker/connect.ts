@@ -4,8 +4,10 @@ import { encode } from "@nats-io/nkeys";
 import { type Authenticator, connect, errors, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { BrokerError, HumqError } from "../errors.ts";
 import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
+import { oneLine } from "../printable.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
 import { explainTls, tlsOptions } from "./tls.ts";
+import { WATCHED } from "./unreadable.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A half-open connection is noticed after two of these. */
@@ -80,7 +82,8 @@ async function explain(servers: readonly string[], cause: unknown): Promise<Humq
   if (cause instanceof HumqError) return cause;
   const tlsTrouble = await explainTls(servers, cause);
   if (tlsTrouble !== undefined) return new BrokerError(tlsTrouble, { cause });
-  const said = cause instanceof Error ? cause.message : String(cause);
+  // It may hold what a hostile broker sent.
+  const said = oneLine(cause instanceof Error ? cause.message : String(cause));
   // What nats.js says where the other side hangs up at once.
   const message = said.includes("undefined error") ? "it closed the connection at once" : said;
   const where = servers.join(", ");
@@ -112,6 +115,7 @@ export async function connectBroker(
       servers: [...servers],
       ...tlsOptions(broker),
       authenticator: authenticator(login, refusal),
+      ...WATCHED,
       name: login.name,
       timeout: CONNECT_TIMEOUT_MS,
       pingInterval: PING_INTERVAL_MS,

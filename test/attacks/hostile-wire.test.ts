@@ -1,6 +1,6 @@
 /** What a broker, or somebody on the way to it, can do on the wire. */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { BrokerError } from "../../core/errors.ts";
 import { type Tag, task } from "../../core/index.ts";
@@ -59,6 +59,19 @@ class PatchingProxy implements AsyncDisposable {
   }
 }
 
+test("what a broker sends that is no answer is not printed as it is", async () => {
+  const garbage = "INFO \u001b]0;owned\u0007{\r\n\u001b[2J\r\n";
+  const server = createServer((socket) => socket.on("error", () => undefined).write(garbage));
+  await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
+  using printed = vi.spyOn(console, "log");
+  const url = `nats://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const link = { ...alice.session.link, servers: [url] };
+  const login = { jwt: alice.grant.userJwt, key: alice.session.identity.login, name: "test" };
+  await expect(connectBroker(link, login)).rejects.toThrow(/^[ -~]*$/);
+  expect(printed).not.toHaveBeenCalled();
+  server.close();
+});
+
 let lab: Lab;
 let home: string | undefined;
 let alice: Person;
@@ -112,6 +125,7 @@ test("bits that turn over on the way cost connections and time: no result is wro
   });
   await using proxy = await PatchingProxy.start(lab.url);
   const { link } = lab.instance;
+  using printed = vi.spyOn(console, "log");
   const lines: string[] = [];
   const log = { info: (line: string) => void lines.push(line), warn: (line: string) => void lines.push(line) };
   let left = 20_000;
@@ -140,6 +154,7 @@ test("bits that turn over on the way cost connections and time: no result is wro
       const results = await collect(tag.results());
       for (const [n, result] of results.entries()) expect([null, n / 2]).toContain(result);
       expect(turned).toBeGreaterThan(0);
+      expect(printed).not.toHaveBeenCalled();
     });
   } finally {
     await worker.stop();
