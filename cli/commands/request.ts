@@ -18,6 +18,7 @@ key in place of the one they have.`);
     "<%= config.bin %> request - < link.txt",
     "<%= config.bin %> request LINK --datacenter cluster",
     "<%= config.bin %> request LINK --datacenter cluster --rotate",
+    "<%= config.bin %> request LINK --new-root",
   ];
   static override args = {
     link: Args.string({ required: true, description: "the join link the owner gave you; -: it is on stdin" }),
@@ -28,13 +29,26 @@ key in place of the one they have.`);
       description: "with --datacenter: make a new key in place of the one that is here",
       dependsOn: ["datacenter"],
     }),
+    "new-root": Flags.boolean({
+      description: "the owner replaced the instance's root key: go over to it with the keys that are here",
+      exclusive: ["datacenter", "rotate"],
+    }),
   };
 
   async run() {
     const { args, flags } = await this.parse(Request);
     const { instance, datacenter, rotate } = flags;
-    const { requestAccess } = await import("../../core/instance/join.ts");
+    const { joinNewRoot, requestAccess } = await import("../../core/instance/join.ts");
     const link = args.link === "-" ? await readStdin() : args.link;
+    if (flags["new-root"]) {
+      const { request, old } = await joinNewRoot(link, defined({ instance }));
+      message(
+        "You have your keys, and so do datacenters whose keys are here. The owner has granted them anew: nothing has to be sent, unless they left you out.\n" +
+          `The old one is now called "${old.name}" here (${old.folder}). When you need nothing of it any more, delete that folder.`,
+      );
+      await this.print(request);
+      return { request, old: old.name };
+    }
     const request = requestAccess(link, { ...defined({ instance, datacenter }), rotate });
     message(
       datacenter === undefined

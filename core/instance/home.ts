@@ -88,6 +88,16 @@ export class Instance {
     return this.ensureIdentity(datacenter);
   }
 
+  /** The keys of the person and of datacenters, for another instance with the same people in it. */
+  copyKeysTo(other: Instance): void {
+    const datacenters = this.datacenters();
+    // A key that is to take a datacenter's place may be the one that is granted anew.
+    for (const key of [undefined, ...datacenters, ...datacenters.map((name) => `${name}.next`)]) {
+      const seed = readSeed(this.#seedPath(key));
+      if (seed !== undefined) createSecret(other.#seedPath(key), formatSeed(seed));
+    }
+  }
+
   /** Datacenters whose seeds are here. */
   datacenters(): string[] {
     const folder = join(this.folder, "datacenters");

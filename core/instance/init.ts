@@ -32,12 +32,12 @@ export interface InitOptions {
   datacenter?: string;
   /** Protects the root key. Default: none. */
   passphrase?: string;
-  /**
-   * `own`: TLS with a certificate of the instance's own authority; `none`: no TLS; or the certificate to use. Default: own,
-   * and none where `host` is this machine's loopback.
-   */
-  tls?: "own" | "none" | GivenFiles;
+  /** Default: own, and none where `host` is this machine's loopback. */
+  tls?: ServerTls;
 }
+
+/** `own`: TLS with a certificate of the instance's own authority; `none`: no TLS; or the certificate to use. */
+export type ServerTls = "own" | "none" | GivenFiles;
 
 export interface Initialised {
   instance: Instance;
@@ -96,6 +96,32 @@ function writeServerFolder(folder: string, config: string, fill: () => void): vo
 }
 
 /**
+ * Writes the configuration of an instance's server, which is not started. Once it runs, {@link finishInit} completes it.
+ * @param options name of the instance, new folder for the configuration, first datacenter
+ * @throws InstanceError where it cannot be written, UsageError for a certificate that is not good. The folder is as before then.
+ */
+export async function writeServerOf(
+  instance: Instance,
+  options: { name: string; folder: string; port: number; datacenter: string; tls: ServerTls },
+): Promise<void> {
+  const { name, folder, port, datacenter, tls } = options;
+  const root = instance.root()!;
+  const config = await operatorConfig(root, name);
+  const places = { storeDir: "store", jwtDir: "accounts" };
+  // Every address of the machine: which of them is to be reached is up to whoever runs it.
+  const server = { host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config };
+  const text = writeServerConfig(tls === "none" ? server : { ...server, tls: TLS_FILES });
+  writePrivate(pendingPath(instance), `${datacenter}\n`);
+  writePrivate(folderPath(instance), `${folder}\n`);
+  writeServerFolder(folder, text, () => {
+    if (tls === "none") return;
+    const source = tls === "own" ? { own: root } : { given: tls };
+    const { authorities } = installCertificate(folder, source, hostsOf(instance.link));
+    instance.saveLink(withTls(instance.link, authorities));
+  });
+}
+
+/**
  * Makes the keys of a new instance under `$HUMQ_HOME` and writes the configuration of its server, which is not started.
  * Once it runs, {@link finishInit} completes it.
  * @throws UsageError for a host, port or name that cannot be right; InstanceError where the instance or the
@@ -118,20 +144,7 @@ export async function initInstance(options: InitOptions): Promise<Initialised> {
   }
   const { instance, undo } = await makeInstance(name, [address], options.passphrase);
   try {
-    const root = instance.root()!;
-    const config = await operatorConfig(root, name);
-    const places = { storeDir: "store", jwtDir: "accounts" };
-    // Every address of the machine: which of them is to be reached is up to whoever runs it.
-    const server = { host: "0.0.0.0", port, serverName: `humq-${name}`, ...places, ...config };
-    const text = writeServerConfig(tls === "none" ? server : { ...server, tls: TLS_FILES });
-    writePrivate(pendingPath(instance), `${datacenter}\n`);
-    writePrivate(folderPath(instance), `${folder}\n`);
-    writeServerFolder(folder, text, () => {
-      if (tls === "none") return;
-      const source = tls === "own" ? { own: root } : { given: tls };
-      const { authorities } = installCertificate(folder, source, hostsOf(instance.link));
-      instance.saveLink(withTls(instance.link, authorities));
-    });
+    await writeServerOf(instance, { name, folder, port, datacenter, tls });
   } catch (error) {
     undo();
     throw error;

@@ -5,6 +5,7 @@ import { formatRequest } from "../trust/request.ts";
 import { ensureNextKey } from "./datacenter-keys.ts";
 import { adoptDefault, Instance } from "./home.ts";
 import { parseLink } from "./link.ts";
+import { replaceInstance } from "./replace.ts";
 
 export interface RequestOptions {
   /** What to call the instance here; default: the name in the link. */
@@ -33,7 +34,8 @@ export function requestAccess(link: string, options: RequestOptions = {}): strin
   }
   if (instance.exists && Buffer.compare(instance.link.rootKey, parsed.rootKey) !== 0) {
     throw new InstanceError(
-      `"${instance.name}" already stands for another instance here (its root key differs). Choose another name: humq request LINK --instance NAME`,
+      `"${instance.name}" already stands for another instance here (its root key differs). Choose another name: humq request LINK --instance NAME. ` +
+        "Where its owner told you that the root key was replaced, keep your keys and go over to the new one: humq request LINK --new-root",
     );
   }
   const identity =
@@ -41,4 +43,27 @@ export function requestAccess(link: string, options: RequestOptions = {}): strin
   instance.saveLink(parsed);
   adoptDefault(instance.name);
   return formatRequest(identity);
+}
+
+export interface Joined {
+  /** As {@link requestAccess} gives it; the owner has granted it anew where they did not leave it out. */
+  request: string;
+  /** What was before, under another name. */
+  old: Instance;
+}
+
+/**
+ * Goes over to the new root key of an instance, with the keys that are here. What was before stays under another name: as
+ * long as its server runs, tags that are there can be reached with it.
+ * @param link of the new root key; it comes from the owner, by a way that you trust
+ * @throws InstanceError where the instance is not known here, or the link is of the root key that it has
+ */
+export async function joinNewRoot(link: string, options: { instance?: string } = {}): Promise<Joined> {
+  const parsed = parseLink(link);
+  const instance = new Instance(options.instance ?? parsed.name);
+  if (Buffer.compare(instance.link.rootKey, parsed.rootKey) === 0) {
+    throw new InstanceError(`"${instance.name}" has this root key already: there is nothing to change here.`);
+  }
+  const old = await replaceInstance(instance, (next) => next.saveLink(parsed));
+  return { request: formatRequest(instance.ensureIdentity()), old };
 }

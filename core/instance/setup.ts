@@ -15,6 +15,7 @@ import { makePrivateFolder } from "./files.ts";
 import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
 import { updatePeople } from "./people.ts";
+import { regrantAll } from "./regrant.ts";
 import { renewWith } from "./revoke.ts";
 import { writeRoot } from "./root-key.ts";
 
@@ -114,6 +115,7 @@ export async function prepareBroker(instance: Instance, datacenter: string): Pro
   const admin = Admin.open(instance);
   try {
     await updateHub(admin, instance);
+    await regrantAll(admin, instance);
     const granted = new Set((await admin.grants()).map((grant) => grant.user));
     const next = nextKey(instance, datacenter);
     if (next !== undefined && granted.has(next.user)) useNextKey(instance, datacenter);

@@ -17,9 +17,14 @@ export interface AccessRequest {
 const PREFIX = "ADD-USER";
 
 /** The keys as hexadecimal (signing, encryption) and as a NATS user nkey (login). */
-export function formatRequest(identity: Identity): string {
+export function formatRequest({ signer, agreement, user }: Identity): string {
+  return requestOf({ signingKey: signer.publicKey, encryptionKey: agreement.publicKey, user });
+}
+
+/** The same of keys that are known from a grant. */
+export function requestOf({ signingKey, encryptionKey, user }: AccessRequest): string {
   const hex = (key: Uint8Array) => Buffer.from(key).toString("hex");
-  return [PREFIX, hex(identity.signer.publicKey), hex(identity.agreement.publicKey), identity.user].join("_");
+  return [PREFIX, hex(signingKey), hex(encryptionKey), user].join("_");
 }
 
 /** @throws UsageError where the text is not a whole request */
