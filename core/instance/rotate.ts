@@ -56,19 +56,34 @@ function whyLeft(grant: Grant, current: readonly Uint8Array[], except: ReadonlyS
   return "it is not the key that the datacenter uses";
 }
 
-async function plan(instance: Instance, except: readonly string[]): Promise<RotationPlan> {
-  const admin = Admin.open(instance);
-  try {
-    const revocations = await admin.revocations.current();
-    const inForce = (await admin.grants()).filter((grant) => !isRevokedNotice(grant) && isInForce(grant, revocations));
-    const names = inForce.map(({ name }) => name);
-    for (const name of except) {
-      if (names.includes(name)) continue;
+/** @throws UsageError where somebody is to be left out who is not there, or whose key the new instance begins with */
+function checkExcept(instance: Instance, grants: readonly Grant[], except: readonly string[]): void {
+  const names = grants.map(({ name }) => name);
+  const own = [undefined, ...instance.datacenters()].map((datacenter) => instance.identity(datacenter)?.user);
+  for (const name of except) {
+    const grant = grants.find((other) => other.name === name);
+    if (grant === undefined) {
       const hint = nearest(name, names);
       throw new UsageError(
         `--except: nobody is granted access as ${JSON.stringify(name)}${hint === undefined ? "" : `. Did you mean ${hint}?`}`,
       );
     }
+    if (!own.includes(grant.user)) continue;
+    throw new UsageError(
+      `--except: the key of "${name}" is on this machine, and is let in again. ` +
+        (grant.role === "worker"
+          ? `Replace it first: humq request LINK --datacenter ${grant.datacenters[0]} --rotate`
+          : "It is yours"),
+    );
+  }
+}
+
+async function plan(instance: Instance, except: readonly string[]): Promise<RotationPlan> {
+  const admin = Admin.open(instance);
+  try {
+    const revocations = await admin.revocations.current();
+    const inForce = (await admin.grants()).filter((grant) => !isRevokedNotice(grant) && isInForce(grant, revocations));
+    checkExcept(instance, inForce, except);
     const current = (await admin.directory()).datacenters.map(({ signingKey }) => signingKey);
     const left: RotationPlan["left"] = [];
     const regrants: Regrant[] = [];
