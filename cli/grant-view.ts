@@ -1,5 +1,5 @@
 /** How a grant is shown. */
-import type { Grant } from "../core/trust/grant.ts";
+import type { Access, AccessState } from "../core/instance/revoke.ts";
 
 export interface GrantView {
   name: string;
@@ -11,14 +11,16 @@ export interface GrantView {
   issuedMs: number;
   /** 0 for never. */
   expiresMs: number;
+  /** `valid`, `expired`, `revoked`, or `not-yet` where it begins later. */
+  state: AccessState;
+  /** When it was revoked; 0 where it was not. */
+  revokedMs: number;
   /** Room on the broker's disk, in bytes; 0 for a worker, who has none of its own. */
   quotaBytes: number;
 }
 
 /** @param quotas in bytes, by user */
-export function viewGrant(
-  { name, role, datacenters, user, issuedMs, expiresMs }: Grant,
-  quotas: ReadonlyMap<string, number>,
-): GrantView {
-  return { name, role, datacenters, user, issuedMs, expiresMs, quotaBytes: quotas.get(user) ?? 0 };
+export function viewGrant({ grant, state, revokedMs }: Access, quotas: ReadonlyMap<string, number>): GrantView {
+  const { name, role, datacenters, user, issuedMs, expiresMs } = grant;
+  return { name, role, datacenters, user, issuedMs, expiresMs, state, revokedMs, quotaBytes: quotas.get(user) ?? 0 };
 }

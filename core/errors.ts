@@ -76,6 +76,16 @@ export class RefusedError extends HumqError {
   }
 }
 
+/** Somebody's access is over: their grant expired, or was revoked. */
+export class AccessOverError extends RefusedError {
+  readonly why: "expired" | "revoked";
+
+  constructor(why: "expired" | "revoked", message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.why = why;
+  }
+}
+
 /** The instance, its grant or its broker is not in the state an action needs. */
 export class InstanceError extends HumqError {
   constructor(message: string, options?: ErrorOptions) {

@@ -5,6 +5,7 @@ export class ShutOutError extends BrokerError {
   /** @param why what the broker said; default: nothing */
   constructor(why?: string) {
     const said = why === undefined ? "" : `: ${why}`;
-    super(`the broker does not let this worker in any more${said}. Has its grant expired?`);
+    const guess = /\brevoked\b/.test(said) ? "" : " Has its grant expired?";
+    super(`the broker does not let this worker in any more${said}.${guess}`);
   }
 }

@@ -11,12 +11,20 @@ export default class Explain extends HumqCommand {
 
   async run() {
     const { args, flags } = await this.parse(Explain);
+    const { AccessOverError } = await import("../../core/errors.ts");
+    const { explainNoAccess } = await import("../../core/watch/explain.ts");
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
     const { oneLine } = await import("../terminal.ts");
     const instance = await readyInstance(flags.instance);
-    await using client = await Client.open({ instance: instance.name });
-    const explanation = await client.explain(args.tag);
+    const explain = async () => {
+      await using client = await Client.open({ instance: instance.name });
+      return client.explain(args.tag);
+    };
+    const explanation = await explain().catch((error: unknown) => {
+      if (error instanceof AccessOverError) return explainNoAccess(args.tag, error);
+      throw error;
+    });
     const lines = explanation.reasons.flatMap(({ message, advice }) => [
       `${oneLine(message)}.`,
       ...(advice === undefined ? [] : [`  What to do: ${oneLine(advice)}.`]),

@@ -57,7 +57,10 @@ that may serve the person (default: all).`);
       newKey: flags["new-key"],
     });
     const until = grant.expiresMs === 0 ? "" : `, until ${moment(grant.expiresMs)}`;
-    const view = viewGrant(grant, await quotasOf([grant], { instance: instance.name }));
+    const view = viewGrant(
+      { grant, state: "valid", revokedMs: 0 },
+      await quotasOf([grant], { instance: instance.name }),
+    );
     const room = view.quotaBytes === 0 ? "" : `, with a quota of ${formatMemory(view.quotaBytes)}`;
     message(`Granted ${grant.name} on "${instance.name}" as ${grant.role}${room}${until}. Nothing else is needed.`);
     return view;

@@ -11,6 +11,7 @@ export default class Workers extends HumqCommand {
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
     const { PROTOCOL } = await import("../../core/version.ts");
+    const { oneLine } = await import("../terminal.ts");
     const { moment, table } = await import("../table.ts");
     const { silence } = await import("../../core/watch/heard.ts");
     const { formatMemory } = await import("../../core/memory.ts");
@@ -45,6 +46,9 @@ export default class Workers extends HumqCommand {
       "LAST HEARD",
     ];
     await this.print(table(columns, rows));
+    for (const { worker, holds } of workers) {
+      if (holds !== null) await this.print(oneLine(`${worker} takes no new work: ${holds}.`));
+    }
     return workers;
   }
 }

@@ -1,11 +1,12 @@
 /** Connections to an instance's broker. */
 
 import { encode } from "@nats-io/nkeys";
-import { type Authenticator, connect, errors, type NatsConnection, type Status } from "@nats-io/transport-node";
+import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
 import { BrokerError, HumqError } from "../errors.ts";
 import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
 import { oneLine } from "../printable.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
+import { Credentials } from "./credentials.ts";
 import { explainTls, tlsOptions } from "./tls.ts";
 import { WATCHED } from "./unreadable.ts";
 
@@ -13,12 +14,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A half-open connection is noticed after two of these. */
 const PING_INTERVAL_MS = 15_000;
 const RECONNECT_WAIT_MS = 500;
-/**
- * A broker that refuses a login which it took before may have its reasons for a moment: while it starts, and its accounts
- * are not there yet. After this long it means it.
- */
-const REFUSED_MOST_MS = 60_000;
-
 /** Where an instance's broker is reached; a join link is one. */
 export interface Broker {
   /** `nats://HOST:PORT`, or `tls://HOST:PORT`, which is never connected to without TLS. */
@@ -36,39 +31,22 @@ export interface Login {
   name: string;
   /** When the JWT expires, in milliseconds since 1970. Default, and 0: never. */
   expiresMs?: number;
+  /**
+   * Asked for a newer login once the broker does not take this one any more. Undefined: there is none now. What it throws
+   * ends the connection, but for a BrokerError.
+   */
+  renew?: () => Promise<Pick<Login, "jwt" | "expiresMs"> | undefined>;
   /** Where answers come, for a login that may not listen to `_INBOX.>`. */
   inboxPrefix?: string;
-}
-
-/** How long the broker has been refusing a login that it took before. */
-class Refusal {
-  #sinceMs: number | undefined;
-  #why = "";
-
-  hear(status: Status): void {
-    if (status.type === "reconnect") this.#sinceMs = undefined;
-    if (status.type !== "error") return;
-    const { error } = status;
-    if (!(error instanceof errors.AuthorizationError || error instanceof errors.UserAuthenticationExpiredError)) return;
-    this.#sinceMs ??= performance.now();
-    this.#why = error.message;
-  }
-
-  /** @throws BrokerError where trying again is of no use */
-  check(expiresMs = 0): void {
-    if (this.#sinceMs === undefined) return;
-    const expired = expiresMs > 0 && expiresMs <= Date.now();
-    if (expired || performance.now() - this.#sinceMs > REFUSED_MOST_MS) throw new BrokerError(this.#why);
-  }
 }
 
 /** Nonces of nats-server are 11 to 22 characters of base64url; anything else may be text somebody wants signed. */
 const NONCE = /^[A-Za-z0-9_-]{8,64}$/;
 
-function authenticator(login: Login, refusal: Refusal): Authenticator {
+function authenticator(login: Login, credentials: Credentials): Authenticator {
   return (nonce) => {
-    const { jwt, key, expiresMs } = login;
-    refusal.check(expiresMs);
+    const { key } = login;
+    const jwt = credentials.current();
     if (key === undefined) return { jwt, nkey: "", sig: "" };
     if (nonce === undefined || !NONCE.test(nonce)) {
       throw new BrokerError("the broker asked to sign something that is not a login nonce; refusing to log in there");
@@ -97,7 +75,7 @@ async function explain(servers: readonly string[], cause: unknown): Promise<Humq
 
 /**
  * Connects, and stays connected: reconnects for ever once it was connected. Only a broker that refuses the login
- * for a minute (or once it has expired), or asks for a signature on something that is no nonce, ends that; `closed()` then
+ * for a minute (or once it has expired) and has no newer one, or asks for a signature on something that is no nonce, ends that; `closed()` then
  * tells why.
  * @param onStatus hears of disconnects, reconnects and errors
  * @throws BrokerError where the broker cannot be reached, refuses the login, or is too old
@@ -108,13 +86,13 @@ export async function connectBroker(
   onStatus?: (status: Status) => void,
 ): Promise<NatsConnection> {
   const { servers } = broker;
-  const refusal = new Refusal();
+  const credentials = new Credentials(login);
   let connection: NatsConnection;
   try {
     connection = await connect({
       servers: [...servers],
       ...tlsOptions(broker),
-      authenticator: authenticator(login, refusal),
+      authenticator: authenticator(login, credentials),
       ...WATCHED,
       name: login.name,
       timeout: CONNECT_TIMEOUT_MS,
@@ -136,7 +114,7 @@ export async function connectBroker(
   }
   void (async () => {
     for await (const status of connection.status()) {
-      refusal.hear(status);
+      credentials.hear(status);
       onStatus?.(status);
     }
   })();

@@ -35,7 +35,7 @@ import { PROTOCOL } from "../version.ts";
 import type { Instance } from "./home.ts";
 import { NewestGrants, newestDirectory } from "./newest.ts";
 import { checkInstance } from "./protocol.ts";
-import { RevocationStore } from "./revocations.ts";
+import { RENEW_AFTER_MS, RevocationStore } from "./revocations.ts";
 import { withLock } from "./server/lock.ts";
 
 /** The server takes no larger account, whatever `max_payload` says (nats-server 2.15.2: "token too large"). */
@@ -77,6 +77,17 @@ export class Admin {
       );
     }
     return new Admin(instance, root);
+  }
+
+  /** Signs and publishes the next revocation list, which revokes what the one before did. */
+  renew(): Promise<RevocationList> {
+    return this.exclusive(() => this.revocations.publish());
+  }
+
+  /** @returns the next list where the one before was an hour old */
+  async renewIfDue(): Promise<RevocationList | undefined> {
+    const { issuedMs = 0 } = (await this.revocations.current()) ?? {};
+    return Math.abs(Date.now() - issuedMs) < RENEW_AFTER_MS ? undefined : this.renew();
   }
 
   /** Changes to who may do what come one after the other: accounts are rebuilt from all grants there are. */

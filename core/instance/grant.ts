@@ -191,7 +191,7 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   checkFree(name, parsed, grants);
   const before = grants.find((other) => other.user === parsed.user);
   await admin.checkClock();
-  const list = (await admin.revocations.current()) ?? (await admin.revocations.publish());
+  const list = await admin.revocations.publish();
   await laterThan(Math.max(issuedOf(before), revocationOf(list, parsed.user)?.beforeMs ?? 0), name);
   const label = role === "worker" ? accountLabel.datacenter(datacenters[0] ?? name) : accountLabel.user(parsed.user);
   const issuedMs = Date.now();
@@ -226,10 +226,11 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
 /** Whether the new grant takes away something that the one before gave. */
 function isNarrower(next: Grant, before: Grant): boolean {
   if (isRevokedNotice(before)) return false;
+  const lessTime = next.expiresMs !== 0 && (before.expiresMs === 0 || before.expiresMs > next.expiresMs);
   const was = before.datacenters;
   const lessPlaces =
     next.datacenters.length > 0 && (was.length === 0 || was.some((name) => !next.datacenters.includes(name)));
-  return lessPlaces || next.role !== before.role;
+  return lessTime || lessPlaces || next.role !== before.role;
 }
 
 /** The grant before, and its login, count no more: its holder logs in again with the new one, by itself. */

@@ -18,6 +18,8 @@ import {
 } from "../trust/revocation.ts";
 import type { Instance } from "./home.ts";
 
+/** A list is renewed once it is this old, where its owner does something at all. */
+export const RENEW_AFTER_MS = 60 * 60_000;
 /** How often somebody else may come first. */
 const MOST_TRIES = 20;
 

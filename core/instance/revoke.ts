@@ -3,8 +3,8 @@ import { accountLabel, type RevokedLogins } from "../broker/accounts.ts";
 import { InstanceError } from "../errors.ts";
 import { nearest } from "../suggest.ts";
 import { type Grant, isRevokedNotice } from "../trust/grant.ts";
-import { type RevocationList, revokedLogins } from "../trust/revocation.ts";
-import { Admin } from "./admin.ts";
+import { revocationOf, revokedLogins } from "../trust/revocation.ts";
+import { Admin, isInForce } from "./admin.ts";
 import { issuedOf } from "./grant.ts";
 import { findInstance } from "./home.ts";
 import { updateReaders } from "./people.ts";
@@ -38,6 +38,39 @@ async function revokePerson(
 ): Promise<void> {
   await admin.pushRevocation(accountLabel.user(grant.user), logins);
   for (const { name } of (await admin.directory()).datacenters) await admin.pushDatacenterAccount(name, grants);
+}
+
+export type AccessState = "valid" | "expired" | "revoked" | "not-yet";
+
+/** A grant, and what it is worth now. */
+export interface Access {
+  grant: Grant;
+  state: AccessState;
+  /** When it was revoked, in milliseconds since 1970; 0 where it was not. */
+  revokedMs: number;
+}
+
+function stateOf(grant: Grant, isValid: boolean, nowMs: number): AccessState {
+  if (!isValid) return "revoked";
+  if (grant.expiresMs !== 0 && grant.expiresMs < nowMs) return "expired";
+  return grant.issuedMs > nowMs ? "not-yet" : "valid";
+}
+
+/** All grants of an instance by name, those that are over included. Needs the root key. */
+export async function listAccess(options: { instance?: string } = {}): Promise<Access[]> {
+  const admin = Admin.open(findInstance(options.instance));
+  try {
+    const revocations = (await admin.renewIfDue()) ?? (await admin.revocations.current());
+    const nowMs = Date.now();
+    const access = (await admin.grants()).map((grant) => {
+      const state = stateOf(grant, isInForce(grant, revocations), nowMs);
+      const revokedMs = state === "revoked" ? (revocationOf(revocations, grant.user)?.revokedMs ?? 0) : 0;
+      return { grant, state, revokedMs };
+    });
+    return access.sort((a, b) => a.grant.name.localeCompare(b.grant.name));
+  } finally {
+    await admin.close();
+  }
 }
 
 /** With an open {@link Admin}; see {@link revokeAccess}. */
@@ -76,24 +109,6 @@ export async function revokeAccess(name: string, options: { instance?: string } 
   const admin = Admin.open(findInstance(options.instance));
   try {
     return await revokeWith(admin, name);
-  } finally {
-    await admin.close();
-  }
-}
-
-/** With an open {@link Admin}: signs the next revocation list, which revokes what the one before did. */
-export function renewWith(admin: Admin): Promise<RevocationList> {
-  return admin.exclusive(() => admin.revocations.publish());
-}
-
-/**
- * Signs the next revocation list, good for another week; workers take no work without a fresh one.
- * @throws InstanceError where the root key is not here, BrokerError where the broker cannot be reached
- */
-export async function renewRevocations(options: { instance?: string } = {}): Promise<RevocationList> {
-  const admin = Admin.open(findInstance(options.instance));
-  try {
-    return await renewWith(admin);
   } finally {
     await admin.close();
   }

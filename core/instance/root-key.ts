@@ -80,6 +80,13 @@ function openProtected(path: string, text: string): Unlocked {
   return opened;
 }
 
+/** Whether somebody would have to be asked for the passphrase of a root key. */
+export function needsPassphrase(path: string): boolean {
+  const text = readSecret(path)?.toString("utf8");
+  if (text === undefined || !isProtected(text) || fileFromEnvironment() !== undefined) return false;
+  return !unlocked.has(idOf(parseProtected(text).publicKey));
+}
+
 /** The seed in a root key's file; undefined where there is none. @throws as {@link readRoot} */
 export function readRootSeed(path: string): Uint8Array | undefined {
   const content = readSecret(path);

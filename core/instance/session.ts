@@ -4,7 +4,7 @@ import { connectBroker } from "../broker/connect.ts";
 import { guestLogin } from "../broker/guest.ts";
 import { HUB_STREAMS, IMPORTED_API, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
-import { InstanceError } from "../errors.ts";
+import { AccessOverError, InstanceError } from "../errors.ts";
 import { isoTime } from "../moment.ts";
 import { checkGrantTime, checkNotExpired, type Grant, isRevokedNotice, openGrant } from "../trust/grant.ts";
 import type { Identity } from "../trust/identity.ts";
@@ -18,6 +18,7 @@ export interface Session {
   instance: Instance;
   link: JoinLink;
   identity: Identity;
+  /** The newest that is known. */
   grant: Grant;
   nc: NatsConnection;
 }
@@ -64,7 +65,8 @@ async function validGrant(instance: Instance, identity: Identity, fresh: boolean
     );
   }
   if (isRevokedNotice(grant)) {
-    throw new InstanceError(
+    throw new AccessOverError(
+      "revoked",
       `your access to "${instance.name}" as "${grant.name}" was revoked on ${isoTime(grant.issuedMs)}. ` +
         `If that should not be, ask its owner to grant it again: humq grant ${formatRequest(identity)} ${grant.name}`,
     );
@@ -73,8 +75,31 @@ async function validGrant(instance: Instance, identity: Identity, fresh: boolean
   return grant;
 }
 
+export function loginOf({ userJwt: jwt, expiresMs }: Grant): { jwt: string; expiresMs: number } {
+  return { jwt, expiresMs };
+}
+
 /**
- * Logs in. A cached grant that the broker no longer accepts is fetched anew once.
+ * Fetches the grant anew, for a session that the broker does not take any more.
+ * @throws InstanceError where it was revoked, or is of another kind now; RefusedError where it has expired; BrokerError
+ *   where the broker cannot be reached
+ */
+export async function renewGrant(session: Omit<Session, "nc">): Promise<Grant> {
+  const { instance, identity, grant } = session;
+  const next = await validGrant(instance, identity, true);
+  if (next.account !== grant.account) {
+    throw new InstanceError(
+      `"${grant.name}" is granted as ${next.role} of ${next.datacenters.join(", ") || "all datacenters"} now, and was as ` +
+        `${grant.role} of ${grant.datacenters.join(", ") || "all datacenters"}: start again`,
+    );
+  }
+  session.grant = next;
+  return next;
+}
+
+/**
+ * Logs in. A cached grant that the broker no longer accepts is fetched anew once; so is one that runs out, or is changed,
+ * while the session lasts.
  * @param datacenter log in as this datacenter, whose seed must be here, instead of as the person
  * @throws InstanceError where there is no identity or no grant; RefusedError where the grant has expired; BrokerError
  *   where the broker cannot be reached
@@ -93,11 +118,16 @@ export async function openSession(
     );
   }
   const link = instance.link;
-  const logIn = async (grant: Grant) => {
+  const logIn = async (grant: Grant): Promise<Session> => {
+    const session: Omit<Session, "nc"> = { instance, link, identity, grant };
+    const login = {
+      ...loginOf(grant),
+      key: identity.login,
+      name: options.name ?? "humq",
+      renew: async () => loginOf(await renewGrant(session)),
+    };
     try {
-      const { userJwt: jwt, expiresMs } = grant;
-      const login = { jwt, expiresMs, key: identity.login, name: options.name ?? "humq" };
-      return await connectBroker(link, login, onStatus);
+      return Object.assign(session, { nc: await connectBroker(link, login, onStatus) });
     } catch (error) {
       // The server does not tell this reason from others.
       checkNotExpired(grant, Date.now());
@@ -105,14 +135,13 @@ export async function openSession(
     }
   };
   const wasCached = instance.cachedGrant(identity.user) !== undefined;
-  let grant = await validGrant(instance, identity, false);
+  const grant = await validGrant(instance, identity, false);
   try {
-    return { instance, link, identity, grant, nc: await logIn(grant) };
+    return await logIn(grant);
   } catch (error) {
     if (!wasCached) throw error;
-    const cached = grant;
-    grant = await validGrant(instance, identity, true);
-    if (grant.userJwt === cached.userJwt) throw error;
-    return { instance, link, identity, grant, nc: await logIn(grant) };
+    const fresh = await validGrant(instance, identity, true);
+    if (fresh.userJwt === grant.userJwt) throw error;
+    return logIn(fresh);
   }
 }

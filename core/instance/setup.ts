@@ -16,7 +16,6 @@ import { grantWith } from "./grant.ts";
 import { adoptDefault, Instance } from "./home.ts";
 import { updatePeople } from "./people.ts";
 import { regrantAll } from "./regrant.ts";
-import { renewWith } from "./revoke.ts";
 import { writeRoot } from "./root-key.ts";
 
 /** What a server configuration needs to know of an instance. */
@@ -90,7 +89,7 @@ async function updateHub(admin: Admin, instance: Instance): Promise<void> {
   await retryWhileStarting(() => createHubStreams(hub));
   await updatePeople(admin);
   await admin.announceProtocol();
-  await renewWith(admin);
+  await admin.renew();
 }
 
 /**

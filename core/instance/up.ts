@@ -9,6 +9,8 @@ import { Instance } from "./home.ts";
 import { initialisedFolder } from "./init.ts";
 import { formatLink } from "./link.ts";
 import { makeInstance } from "./make.ts";
+import { keepRenewing } from "./renewal.ts";
+import { RENEW_AFTER_MS } from "./revocations.ts";
 import { findFreePort, findNatsServer, NatsServer, writeServerConfig } from "./server/index.ts";
 import { checkPort } from "./server/port.ts";
 import { operatorConfig, prepareBroker } from "./setup.ts";
@@ -195,7 +197,7 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
     await prepareBroker(instance, options.datacenter ?? DEFAULT_DATACENTER);
     signal?.throwIfAborted();
     const worker = options.worker === false ? undefined : await startWorker(instance, options);
-    return embedded({ instance, server, binary, worker, isNew });
+    return embedded({ instance, server, binary, worker, isNew }, keepFresh(instance, options.log));
   } catch (error) {
     await server?.stop();
     undo?.();
@@ -203,10 +205,22 @@ export async function startEmbedded(options: EmbeddedOptions = {}): Promise<Embe
   }
 }
 
-function embedded(parts: Pick<Embedded, "instance" | "server" | "binary" | "worker" | "isNew">): Embedded {
+/** Renews the revocation list every hour; it was made when the broker started. @returns what ends that */
+function keepFresh(instance: Instance, log: Log | undefined): AbortController {
+  const end = new AbortController();
+  const failed = ({ message }: Error) => log?.warn(`the revocation list could not be renewed: ${message}`);
+  keepRenewing(instance, RENEW_AFTER_MS, end.signal, { firstAfterMs: RENEW_AFTER_MS, onTrouble: failed }).catch(failed);
+  return end;
+}
+
+function embedded(
+  parts: Pick<Embedded, "instance" | "server" | "binary" | "worker" | "isNew">,
+  renewing: AbortController,
+): Embedded {
   const { instance, server, worker } = parts;
   let stopping: Promise<void> | undefined;
   const stop = async () => {
+    renewing.abort();
     await worker?.stop();
     await server.stop();
   };

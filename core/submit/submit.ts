@@ -1,9 +1,11 @@
 /** Sending a new tag: code, manifest, calls in signed pages, closing record. */
 import { randomBytes, randomUUID } from "node:crypto";
 import { Archive } from "../archive/index.ts";
+import { askServerTime, clocksApart } from "../broker/clock.ts";
 import { expiryOf, manifestExpiry } from "../broker/expiry.ts";
 import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { createQueue } from "../broker/queue.ts";
+import { InstanceError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import type { CheckedOptions } from "../options.ts";
 import { sealCode } from "../trust/code.ts";
@@ -53,6 +55,19 @@ export function newArchive(
 }
 
 /**
+ * The time that the manifest tells: the later of this machine's and the broker's, as workers count.
+ * @throws InstanceError where the two are more than two minutes apart
+ */
+async function createdNow({ nc }: Session): Promise<number> {
+  const serverMs = await askServerTime(nc);
+  const hereMs = Date.now();
+  if (serverMs === undefined) return hereMs;
+  const apart = clocksApart(hereMs, serverMs);
+  if (apart === undefined) return Math.max(hereMs, Math.round(serverMs));
+  throw new InstanceError(`${apart}. Set the clock (NTP): what is submitted is dated by it.`);
+}
+
+/**
  * Sends recorded calls as a new tag.
  * @returns the archive of the new tag, in a temporary file
  */
@@ -68,7 +83,7 @@ export async function submitTag(
   const name = `${options.label}_${randomUUID()}`;
   const u = shortUser(user);
   const owner = { rootKey: link.rootKey, user, tag: name };
-  const createdMs = Date.now();
+  const createdMs = await createdNow(session);
   const lifetime = { createdMs, notAfterMs: createdMs + options.retentionMs };
   const tag: TagContext = { ...owner, tagKey: Uint8Array.from(randomBytes(KEY_BYTES)), u, ...expiryOf(lifetime) };
   const store = await SafeStore.open(nc, quiet ? undefined : warning);

@@ -1,5 +1,5 @@
 /** Grants and the directory of datacenters: what the root signs. */
-import { RefusedError, VersionError } from "../errors.ts";
+import { AccessOverError, RefusedError, VersionError } from "../errors.ts";
 import { isoTime } from "../moment.ts";
 import { KEY_BYTES, type Signer } from "./keys.ts";
 import { fixed, list, recordType, struct, text, u32, u64 } from "./record.ts";
@@ -72,7 +72,7 @@ export const CLOCK_TOLERANCE_MS = 2 * 60_000;
 export function checkNotExpired(grant: Pick<Grant, "name" | "expiresMs">, nowMs: number): void {
   const { name, expiresMs } = grant;
   if (expiresMs === 0 || nowMs <= expiresMs) return;
-  throw new RefusedError(`the grant of ${name} expired on ${isoTime(expiresMs)}`);
+  throw new AccessOverError("expired", `the grant of ${name} expired on ${isoTime(expiresMs)}`);
 }
 
 /** @throws RefusedError where the grant is not valid at `nowMs`, tolerating two minutes of skew */

@@ -39,6 +39,9 @@ export interface RevocationList {
 /** How long a list is good for unless it is renewed. */
 export const LIST_VALID_MS = 7 * 24 * 60 * 60_000;
 
+/** Whoever renews it by the clock does so this often at least: a renewal may fail, and there is time for another. */
+export const LONGEST_PAUSE_MS = 3 * 24 * 60 * 60_000;
+
 const revocationsRecord = recordType<RevocationList>("humq/revocations/1", {
   rootKey: fixed(KEY_BYTES),
   serial: u64,

@@ -96,6 +96,15 @@ export function ofWorkers(need: Need, workers: readonly WorkerEntry[]): Reason |
   }
   const able = workers.filter(speaksOurs);
   if (able.length === 0) return otherVersion(where, workers);
+  const [holding] = able;
+  if (holding !== undefined && able.every(({ holds }) => holds !== null)) {
+    return {
+      code: "workers-hold",
+      message: `the ${plural(able.length, "worker")} of ${where} ${able.length === 1 ? "takes" : "take"} no new work: ${holding.holds}`,
+      advice:
+        "clocks are set by whoever runs the machines; a revocation list is renewed by the instance's owner: humq renew",
+    };
+  }
   const lack = tooMuch(need, able, where);
   if (lack !== undefined) return lack;
   if (able.every(({ isolation, unsafe }) => isolation === "none" && !unsafe)) {

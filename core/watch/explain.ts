@@ -4,6 +4,7 @@ import { parseOutcome } from "../broker/names.ts";
 import { ACK_WAIT_MS } from "../broker/queue.ts";
 import { listOutcomes } from "../control/outcomes.ts";
 import { formatDuration } from "../duration.ts";
+import type { AccessOverError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import { isoTime } from "../moment.ts";
 import { queueInfo } from "../reconcile/queue.ts";
@@ -29,6 +30,9 @@ export type ReasonCode =
   | "too-much-memory"
   | "too-little-time"
   | "own-calls-only"
+  | "workers-hold"
+  | "access-expired"
+  | "access-revoked"
   | "quota"
   | "concurrency"
   | "no-free-slot"
@@ -170,7 +174,7 @@ function unfinished(
   }
   const missing = ofWorkers(needOf(access.manifest.datacenters, access.options), workers);
   if (missing !== undefined) reasons.push(missing);
-  else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(speaksOurs), queue));
+  else if (pending > 0 && !status.paused) reasons.push(ofPending(access, status, workers.filter(takes), queue));
   reasons.push(...silent);
   if (running > 0) {
     reasons.push({
@@ -187,6 +191,28 @@ function unfinished(
     });
   }
   return reasons;
+}
+
+function takes(worker: WorkerEntry): boolean {
+  return speaksOurs(worker) && worker.holds === null;
+}
+
+/** The same for somebody who is not let in any more. @param tag as they call it */
+export function explainNoAccess(tag: string, { why, message }: AccessOverError): Explanation {
+  const reason: Reason =
+    why === "expired"
+      ? {
+          code: "access-expired",
+          message: `${message}: calls that run go on to their end, those in the queue are held until it is renewed`,
+          advice: "ask the instance's owner to grant you access again; nothing else is needed, and nothing is lost",
+        }
+      : {
+          code: "access-revoked",
+          message: `${message.replace(/\. .*$/s, "")}: none of your calls runs any more`,
+          advice:
+            "ask the instance's owner. Granted access again you submit again: what was submitted before is refused",
+        };
+  return { tag, reasons: [reason] };
 }
 
 /** @param tag its full name */

@@ -6,6 +6,7 @@ import { parentPort, workerData } from "node:worker_threads";
 import { fromSeed } from "@nats-io/nkeys";
 import { type Broker, connectBroker } from "../../core/broker/connect.ts";
 import { ACK_WAIT_MS } from "../../core/broker/queue.ts";
+import { BrokerError } from "../../core/errors.ts";
 import { betweenMs, now } from "./instant.ts";
 import { LAPSE_MS, SharedClock } from "./shared.ts";
 
@@ -20,10 +21,19 @@ export interface KeeperData {
   clock: SharedArrayBuffer;
 }
 
-/** To the thread: reply subjects of messages whose leases it is to renew from now on, or no more. */
-export type ToKeeper = { keep: string[] } | { drop: string };
-/** From it: it has logged in, or could not, or was shut out. */
-export type FromKeeper = "ready" | { failed: string } | { shutOut: string };
+/** A newer login. */
+export interface NewLogin {
+  jwt: string;
+  expiresMs: number;
+}
+
+/**
+ * To the thread: reply subjects of messages whose leases it is to renew from now on, or no more; a newer login, or why there
+ * is none.
+ */
+export type ToKeeper = { keep: string[] } | { drop: string } | { login: NewLogin } | { noLogin: string };
+/** From it: it has logged in, or could not, or was shut out, or needs a newer login. */
+export type FromKeeper = "ready" | "renew" | { failed: string } | { shutOut: string };
 
 const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
@@ -32,7 +42,14 @@ const SILENT_MOST_MS = 60_000;
 async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData): Promise<void> {
   const clock = new SharedClock(buffer);
   const tell = (message: FromKeeper) => parentPort?.postMessage(message);
-  const nc = await connectBroker(broker, { jwt, expiresMs, key: fromSeed(seed), name: "humq worker (leases)" });
+  let renewed = Promise.withResolvers<NewLogin>();
+  const renew = () => {
+    renewed = Promise.withResolvers();
+    tell("renew");
+    return renewed.promise;
+  };
+  const name = "humq worker (leases)";
+  const nc = await connectBroker(broker, { jwt, expiresMs, key: fromSeed(seed), name, renew });
   const held = new Set<string>();
   let last = now();
 
@@ -56,6 +73,8 @@ async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData)
 
   parentPort?.on("message", (message: ToKeeper) => {
     if ("drop" in message) held.delete(message.drop);
+    else if ("login" in message) renewed.resolve(message.login);
+    else if ("noLogin" in message) renewed.reject(new BrokerError(message.noLogin));
     else for (const reply of message.keep) held.add(reply);
   });
   void nc.closed().then((reason) => {

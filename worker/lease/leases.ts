@@ -5,7 +5,7 @@
  */
 import { Worker } from "node:worker_threads";
 import { BrokerError } from "../../core/errors.ts";
-import type { Session } from "../../core/instance/session.ts";
+import { loginOf, renewGrant, type Session } from "../../core/instance/session.ts";
 import { codePath } from "../isolation/layout.ts";
 import { ShutOutError } from "../shut-out.ts";
 import { betweenMs, type Instant, now } from "./instant.ts";
@@ -21,6 +21,14 @@ export interface LeaseHolder {
   hold(reply: string): void;
   drop(reply: string): void;
   holds(reply: string): boolean;
+}
+
+async function newLogin(session: Session): Promise<ToKeeper> {
+  try {
+    return { login: loginOf(await renewGrant(session)) };
+  } catch (error) {
+    return { noLogin: (error as Error).message };
+  }
 }
 
 export class Leases implements LeaseHolder {
@@ -75,6 +83,7 @@ export class Leases implements LeaseHolder {
     const failed = (why: string) => end(new BrokerError(`calls cannot be kept: ${why}`));
     thread.on("message", (message: FromKeeper) => {
       if (message === "ready") resolve();
+      else if (message === "renew") void newLogin(session).then((login) => thread.postMessage(login));
       else if ("failed" in message) failed(message.failed);
       else end(new ShutOutError(message.shutOut));
     });
