@@ -255,12 +255,14 @@ export class Runner {
     }
   }
 
-  /** Ends what runs of tags that have ended here; nothing of them is stored or handed back any more. */
+  /** Ends what runs of tags that have ended here; nothing of them is stored any more. */
   endRevoked(): void {
     const users = new Set<string>();
     for (const job of this.#jobs) {
       if (!job.tag.ended || job.abandoned) continue;
       job.abandoned = true;
+      // Should the broker still take it, the refusals after a new grant need not wait for the lease to end.
+      job.delivery?.release();
       job.delivery?.abandon();
       users.add(job.tag.runnable.u);
       this.#pool?.kill(job, "its submitter was revoked");

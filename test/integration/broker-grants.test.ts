@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IMPORTED_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { StreamReader } from "../../core/broker/read.ts";
-import { InstanceError, RefusedError, UsageError } from "../../core/errors.ts";
+import { AccessOverError, InstanceError, , UsageError } from "../../core/errors.ts";
 import { Admin } from "../../core/instance/admin.ts";
 import { writeSeed } from "../../core/instance/files.ts";
 import { listGrants } from "../../core/instance/grant.ts";
@@ -62,10 +62,10 @@ describe("letting somebody in", () => {
   });
 
   test("what a person has on the broker outlives a renewal", async () => {
-    const { nc, u } = await lab.join("keeps");
+    const { nc, u, instance } = await lab.join("keeps");
     await publish(nc, { subject: subjectOf.call(u, "kept", 0), data: Buffer.from("call") });
     await lab.grant(lab.request("keeps").request, "keeps", { expiresInMs: HOUR_MS });
-    const reader = await StreamReader.open(nc);
+    const reader = await StreamReader.open((await lab.logIn(instance)).nc);
     expect((await reader.last(streamOf.calls(u), subjectOf.call(u, "kept", 0)))?.string()).toBe("call");
   });
 
@@ -76,7 +76,7 @@ describe("letting somebody in", () => {
     const overMs = (Math.ceil(grant.expiresMs / 1000) + 1) * 1000;
     await delay(Math.max(0, overMs - Date.now()));
     await expect(openSession(instance)).rejects.toThrow(
-      new RefusedError(`the grant of brief expired on ${new Date(grant.expiresMs).toISOString()}`),
+      new AccessOverError("expired", `the grant of brief expired on ${new Date(grant.expiresMs).toISOString()}`),
     );
     const renewed = await lab.grant(lab.request("brief").request, "brief", { expiresInMs: HOUR_MS });
     expect((await lab.logIn(instance)).grant.userJwt).toBe(renewed.userJwt);

@@ -79,8 +79,8 @@ test("a person asks, is granted, and is in with the next command", async () => {
   const again = await owner.json<GrantJson>(["grant", asked, "alice", "--role", "admin"]);
   expect(again.json).toMatchObject({ name: "alice", role: "admin", datacenters: [], expiresMs: 0, quotaBytes: 10e9 });
   const { stdout } = await owner.run(["users"]);
-  expect(stdout).toMatch(/^NAME +ROLE +DATACENTERS +ISSUED +EXPIRES +QUOTA +KEY\n/);
-  expect(stdout).toMatch(/^alice +admin +all +20.*Z +never +10GB +U[A-Z2-7]{55}$/m);
+  expect(stdout).toMatch(/^NAME +ROLE +STATE +DATACENTERS +ISSUED +EXPIRES +QUOTA +KEY\n/);
+  expect(stdout).toMatch(/^alice +admin +valid +all +20.*Z +never +10GB +U[A-Z2-7]{55}$/m);
 });
 
 test("the owner's own folders keep instances apart by name", async () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { guestCredential } from "../../core/broker/guest.ts";
-import { DecodeError, RefusedError, UsageError } from "../../core/errors.ts";
+import { AccessOverError, DecodeError, RefusedError, UsageError } from "../../core/errors.ts";
 import { formatLink, type JoinLink, parseLink } from "../../core/instance/link.ts";
 import {
   CLOCK_TOLERANCE_MS,
@@ -96,7 +96,7 @@ describe("when a grant is valid", () => {
     for (const nowMs of [issuedMs, issuedMs - 120_000, expiresMs, expiresMs + 120_000])
       expect(at({}, nowMs)).not.toThrow();
     expect(at({}, expiresMs + 120_001)).toThrow(
-      new RefusedError(`the grant of alice expired on ${new Date(expiresMs).toISOString()}`),
+      new AccessOverError("expired", `the grant of alice expired on ${new Date(expiresMs).toISOString()}`),
     );
     expect(at({}, issuedMs - 120_001)).toThrow(
       new RefusedError(
@@ -110,7 +110,7 @@ describe("when a grant is valid", () => {
     expect(() => checkNotExpired(grant, expiresMs)).not.toThrow();
     expect(() => checkNotExpired({ ...grant, expiresMs: 0 }, expiresMs + 1)).not.toThrow();
     expect(() => checkNotExpired(grant, expiresMs + 1)).toThrow(
-      new RefusedError(`the grant of alice expired on ${new Date(expiresMs).toISOString()}`),
+      new AccessOverError("expired", `the grant of alice expired on ${new Date(expiresMs).toISOString()}`),
     );
   });
 

@@ -1,5 +1,6 @@
 /** Whom this worker may serve at this moment, by what the root signed: grants, the revocation list, and the time. */
 import type { Session } from "../../core/instance/session.ts";
+import { isoTime } from "../../core/moment.ts";
 import { CLOCK_TOLERANCE_MS, checkGrantTime, type Grant } from "../../core/trust/grant.ts";
 import { refusalOf } from "../../core/trust/revocation.ts";
 import type { ActiveTag } from "../active.ts";
@@ -107,8 +108,8 @@ export class Trust {
   refusalOf({ grant, manifest }: RunnableTag): string | undefined {
     const nowMs = this.#clock.nowMs();
     if (manifest.createdMs > nowMs + CLOCK_TOLERANCE_MS) {
-      const [created, now] = [manifest.createdMs, nowMs].map((ms) => new Date(ms).toISOString());
-      return `it says that it was submitted on ${created}, and here it is ${now}. Set the clock where it was submitted, and submit it again`;
+      const created = isoTime(manifest.createdMs);
+      return `it says that it was submitted on ${created}, and here it is ${isoTime(nowMs)}. Set the clock where it was submitted, and submit it again`;
     }
     return refusalOf(this.#revocations.entryOf(grant.user), grant.name, manifest.createdMs);
   }

@@ -96,7 +96,7 @@ async function checkRevocations({ nc, instance, link }: Session): Promise<Check>
     const lack = lackOfFreshness(list, Date.now());
     if (lack !== undefined || list === undefined)
       return fail("revocations", `${lack}: workers take no new work`, advice);
-    const until = `list ${list.serial} is good until ${new Date(list.validUntilMs).toISOString()}`;
+    const until = `list ${list.serial} is good until ${isoTime(list.validUntilMs)}`;
     const leftMs = list.validUntilMs - Date.now();
     return leftMs > LIST_NOTICE_MS ? ok("revocations", until) : warn("revocations", until, advice);
   } catch (error) {
