@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { IMPORTED_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { StreamReader } from "../../core/broker/read.ts";
-import { AccessOverError, InstanceError, , UsageError } from "../../core/errors.ts";
+import { AccessOverError, InstanceError, UsageError } from "../../core/errors.ts";
 import { Admin } from "../../core/instance/admin.ts";
 import { writeSeed } from "../../core/instance/files.ts";
 import { listGrants } from "../../core/instance/grant.ts";
