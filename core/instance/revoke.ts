@@ -87,13 +87,13 @@ export function revokeWith(admin: Admin, name: string): Promise<Grant> {
     else await revokePerson(admin, grant, grants, logins);
     const isOut = isRevokedNotice(grant);
     const notice = isOut ? grant : { ...grant, issuedMs: entry.beforeMs, expiresMs: entry.revokedMs, userJwt: "" };
+    if (!isOut) await admin.publishGrant(notice);
     if (grant.role !== "worker") {
       await updateReaders(
         admin,
         grants.map((each) => (each === grant ? notice : each)),
       );
     }
-    if (!isOut) await admin.publishGrant(notice);
     return notice;
   });
 }

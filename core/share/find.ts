@@ -26,6 +26,15 @@ export async function findAnyTag(session: Session, name: string): Promise<string
   }
 }
 
+/** @throws InstanceError where the tag is somebody else's */
+export function checkOwn({ identity }: Session, archive: Archive): void {
+  const user = archive.getMeta("user");
+  if (user === undefined || user === identity.user) return;
+  throw new InstanceError(
+    `${archive.getMeta("tag")} is somebody else's, who shares it with you: only they can delete it`,
+  );
+}
+
 /**
  * What is shared of somebody else's tag, by its archive.
  * @returns undefined where the tag is one's own

@@ -11,7 +11,7 @@ import { withSession } from "../instance/lease.ts";
 import { checkConcurrency, checkKnown } from "../options.ts";
 import { withShared } from "../share/access.ts";
 import { addDatacenters } from "../share/datacenters.ts";
-import { findAnyTag, newSharedArchive, sharedOf } from "../share/find.ts";
+import { checkOwn, findAnyTag, newSharedArchive, sharedOf } from "../share/find.ts";
 import { pullShared } from "../share/pull.ts";
 import { checkShare, type SharedWith, type ShareOptions, sharesOf, shareTag, unshareTag } from "../share/share.ts";
 import { sharedStatus } from "../share/status.ts";
@@ -325,7 +325,10 @@ export class Tag<R = unknown> {
    */
   delete(options: DeleteOptions = {}): Promise<number> {
     checkDelete(options);
-    return withSession(this.#instance, (session) => deleteOf(session, this.name, this.#archive, options));
+    return withSession(this.#instance, async (session) => {
+      checkOwn(session, this.#archive);
+      return deleteOf(session, this.name, this.#archive, options);
+    });
   }
 
   /**
