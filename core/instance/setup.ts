@@ -69,8 +69,13 @@ export async function createInstance(name: string, servers: string[], passphrase
 
 /** The owner's name on this machine, fit for a grant. */
 function ownerName(): string {
-  const { username } = userInfo();
-  return isName(username) ? username : "owner";
+  try {
+    const { username } = userInfo();
+    return isName(username) ? username : "owner";
+  } catch {
+    // An account without an entry in passwd, as containers give them.
+    return "owner";
+  }
 }
 
 /** The link that is here may be one of an older humq. */

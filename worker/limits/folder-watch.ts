@@ -13,6 +13,8 @@ import { setTimeout as sleep } from "node:timers/promises";
 const REST_MS = 250;
 /** and longer where a look takes longer. */
 const COST_RATIO = 10;
+/** but no longer than this. */
+const LONGEST_REST_MS = 10_000;
 /** A call that ran for less is not looked at. */
 const LEAST_MS = 250;
 /** What a file takes besides its content: without it, files without content would be free. */
@@ -131,7 +133,8 @@ export class FolderWatch {
     while (this.#owners.size > 0 && !signal.aborted) {
       const beganMs = performance.now();
       for (const owner of this.#owners) if (owner.runningMs >= LEAST_MS) await look(owner, this.#pidsOf(owner));
-      const restMs = Math.max(REST_MS, (performance.now() - beganMs) * COST_RATIO);
+      const tookMs = performance.now() - beganMs;
+      const restMs = Math.min(LONGEST_REST_MS, Math.max(REST_MS, tookMs * COST_RATIO));
       await sleep(restMs, undefined, { signal, ref: false }).catch(() => undefined);
     }
     this.#isLooking = false;

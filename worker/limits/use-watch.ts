@@ -16,13 +16,15 @@ const LIMITED_MS = 50;
 const ALL_MS = 250;
 /** and longer where a look takes longer: at most one part in so many of this process' time. */
 const COST_RATIO = 50;
+/** but no longer than this: on a machine that calls keep busy a look takes its time just when it is needed. */
+const LONGEST_REST_MS = 2_000;
 /** Between two looks at calls without a limit, and how long one runs before it is looked at. */
 const UNLIMITED_MS = 1_000;
 
 /** Between two looks at how many processes the machine has, while a call runs, */
 const SURGE_MS = 100;
 /** and how many more make a look at all of them worth its price. */
-const SURGE = 256;
+const SURGE = 128;
 
 /** What a look found. */
 export interface Use {
@@ -157,7 +159,7 @@ export class UseWatch {
     }
     this.#tasksSeen = tasksOfMachine();
     this.#allMs = performance.now();
-    this.#restMs = Math.max(ALL_MS, (this.#allMs - beganMs) * COST_RATIO);
+    this.#restMs = Math.min(LONGEST_REST_MS, Math.max(ALL_MS, (this.#allMs - beganMs) * COST_RATIO));
   }
 
   #treeOf(processes: readonly ProcessFacts[], { leader, mark }: Watched): ProcessFacts[] {

@@ -38,10 +38,12 @@ export async function checkServer(): Promise<Check> {
 
 export async function checkIsolation(): Promise<Check> {
   const { isolation, reason } = await detectIsolation();
-  if (isolation === "bubblewrap") return ok("isolation", "bubblewrap: user code sees no file of the worker");
+  if (isolation === "bubblewrap")
+    return ok("isolation", "bubblewrap: user code sees no file and no process of the worker");
   return warn(
     "isolation",
-    `none (${reason}): a worker here runs only its owner's calls`,
+    `none (${reason}): a worker here runs only its owner's calls; with --unsafe code of every user can read and change all ` +
+      "that this account can, the worker's keys too",
     "Install bubblewrap (apt install bubblewrap, dnf install bubblewrap) and allow unprivileged user namespaces.",
   );
 }

@@ -9,11 +9,20 @@ let peakBytes = 0;
 let heldBytes = 0;
 let lookedMs = Number.NEGATIVE_INFINITY;
 
+/** @returns undefined where an earlier call has left no room for another open file, which it takes to look */
+function residentBytes(): number | undefined {
+  try {
+    return process.memoryUsage.rss();
+  } catch {
+    return undefined;
+  }
+}
+
 function look(): void {
   lookedMs = performance.now();
   // In KiB; it only ever grows. Where it did, that was the call; else the call stayed below what others had taken.
   const peak = process.resourceUsage().maxRSS * 1024;
-  heldBytes = peak > peakBytes ? peak : process.memoryUsage.rss();
+  heldBytes = peak > peakBytes ? peak : (residentBytes() ?? heldBytes);
   peakBytes = Math.max(peakBytes, peak);
 }
 
