@@ -13,6 +13,7 @@ import type { Log } from "./log.ts";
 import { readQueue } from "./queue.ts";
 import { readBack } from "./read-back.ts";
 import { type RunnableTag, readTag, tagId } from "./tag.ts";
+import { tellRefused } from "./tell-refused.ts";
 import { Trust } from "./trust/trust.ts";
 
 /** Live hints can be lost: what is new is looked for now and then, */
@@ -242,7 +243,10 @@ export class Discovery {
       const what = error instanceof VersionError ? "not running" : permanent ? "refused" : "could not read";
       const reason = (error as Error).message;
       this.#log.warn(`${what} ${tag} by ${grant.name}: ${reason}`);
-      if (what === "refused") this.#audit.refused({ what: "tag", reason, name: grant.name, user: grant.user, tag });
+      if (what === "refused") {
+        this.#audit.refused({ what: "tag", reason, name: grant.name, user: grant.user, tag });
+        await tellRefused(this.#session, this.#datacenter, grant, tag, reason, this.#log);
+      }
       return permanent || error instanceof VersionError;
     }
   }

@@ -47,6 +47,8 @@ export const subjectOf = {
   anyRunOf: (u: string, tag: string) => `$KV.humq_results_${u}.run.*.${tag}.>`,
   /** Run records that datacenters may read, by direct get of one at a time. */
   anyRun: (u: string) => `$KV.humq_results_${u}.run.>`,
+  /** Why a datacenter refuses a tag as a whole; longer than an outcome's, so that nothing counts it as one. */
+  refusal: (u: string, dc: string, tag: string) => `$KV.humq_results_${u}.refused.${dc}.${tag}.tag.0`,
   log: (u: string, tag: string, index: number | "*") => `humq.log.${u}.${tag}.${index}`,
   functionPart: (u: string, name: string) => `$O.humq_functions_${u}.C.${name}`,
   functionMeta: (u: string, name: string) => `$O.humq_functions_${u}.M.${metaName(name)}`,

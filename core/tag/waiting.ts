@@ -5,6 +5,7 @@ import type { TagAccess } from "./access.ts";
 /** What does not end by waiting a little longer. */
 const TELLS: ReadonlySet<ReasonCode> = new Set([
   "expired",
+  "refused",
   "paused",
   "no-worker",
   "other-version",

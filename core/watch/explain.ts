@@ -14,6 +14,7 @@ import { statusOf, type TagStatus } from "../tag/status.ts";
 import { needOf, ofWorkers, plural, speaksOurs } from "./able.ts";
 import { isHeard, silence } from "./heard.ts";
 import { ofQuota } from "./quota.ts";
+import { readRefusals } from "./refused.ts";
 import { runningCalls } from "./running.ts";
 import { listWorkers, type WorkerEntry } from "./workers.ts";
 
@@ -21,6 +22,7 @@ import { listWorkers, type WorkerEntry } from "./workers.ts";
 export type ReasonCode =
   | "finished"
   | "not-closed"
+  | "refused"
   | "expired"
   | "no-queue"
   | "paused"
@@ -158,7 +160,7 @@ function unfinished(
   queue: Queue | undefined,
   workers: readonly WorkerEntry[],
   silent: readonly Reason[],
-  full: Reason | undefined,
+  first: readonly Reason[],
 ): Reason[] {
   const { tag, pending, running, calls, succeeded, errors } = status;
   const open = calls - succeeded - errors;
@@ -168,7 +170,7 @@ function unfinished(
       { code: "no-queue", message, advice: `humq status ${tag}, or any pull, makes it again; nothing of it is lost` },
     ];
   }
-  const reasons: Reason[] = full === undefined ? [] : [full];
+  const reasons: Reason[] = [...first];
   if (status.paused) {
     reasons.push({ code: "paused", message: "it is paused", advice: `humq resume ${tag}` });
   }
@@ -218,19 +220,24 @@ export function explainNoAccess(tag: string, { why, message }: AccessOverError):
 /** @param tag its full name */
 export async function explainTag(session: Session, tag: string): Promise<Explanation> {
   const access = await openTag(session, tag);
-  const [status, queue, all, full] = await Promise.all([
+  const [status, queue, all, full, refusals] = await Promise.all([
     statusOf(access),
     queueInfo(access),
     listWorkers(session),
     ofQuota(session),
+    readRefusals(access),
   ]);
   const final = ended(status);
   if (final !== undefined) return { tag, reasons: [final] };
   const workers = all.filter(({ datacenter }) => access.manifest.datacenters.includes(datacenter));
   const silent = status.running > 0 ? await ofSilent(access, workers) : [];
+  const first: Reason[] = full === undefined ? [] : [full];
+  for (const message of refusals) {
+    first.push({ code: "refused", message, advice: "what the broker holds may have been changed there: submit again" });
+  }
   const known = queue && {
     waiting: queue.num_waiting,
     limit: queue.config.max_ack_pending ?? Number.POSITIVE_INFINITY,
   };
-  return { tag, reasons: unfinished(access, status, known, workers.filter(isHeard), silent, full) };
+  return { tag, reasons: unfinished(access, status, known, workers.filter(isHeard), silent, first) };
 }

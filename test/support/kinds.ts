@@ -13,6 +13,7 @@ import { openLog, sealLog } from "../../core/trust/log.ts";
 import { closingRecord, manifestRecord } from "../../core/trust/manifest.ts";
 import { openOptions, sealOptions } from "../../core/trust/options.ts";
 import { encodeOutcomeMessage } from "../../core/trust/outcome.ts";
+import { openRefusal, sealRefusal } from "../../core/trust/refusal.ts";
 import { openRevocations, signRevocations } from "../../core/trust/revocation.ts";
 import { openBegun, openRun, sealBegun, sealRun } from "../../core/trust/run.ts";
 import { open, type SealContext, SealKind, seal } from "../../core/trust/seal.ts";
@@ -80,6 +81,7 @@ export function everyKind(): Kind[] {
   const code = sealCode(alice.codeSecret, owner, Buffer.from("export default () => 1"));
   const wrap = wrapKey(tagKey, datacenter.agreement.publicKey, owner);
   const runOwner = { ...ofCall, first, count: 3 };
+  const ofRefusal = { ...owner, datacenter: "local" };
   const ranges = [{ first: 0, last: 4, generation: 1 }];
   return [
     signed("manifest", manifestRecord, manifest),
@@ -143,6 +145,11 @@ export function everyKind(): Kind[] {
       name: "note of who began",
       bytes: sealBegun(tagKey, runOwner, { delivery: "7-1", worker: "w", atMs: 1 }),
       open: (bytes) => openBegun(tagKey, runOwner, bytes),
+    },
+    {
+      name: "refusal",
+      bytes: sealRefusal({ ...ofRefusal, reason: "why", atMs: 1 }, datacenter.signer, alice.agreement.publicKey),
+      open: (bytes) => openRefusal(bytes, ofRefusal, datacenter.signer.publicKey, alice.agreement),
     },
     { name: "grant", bytes: signGrant(grant, root.signer), open: (bytes) => openGrant(bytes, root.publicKey) },
     {
