@@ -1,11 +1,10 @@
-import { randomUUID } from "node:crypto";
-import { connect, headers, type Msg, type NatsConnection } from "@nats-io/transport-node";
+import { connect, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { IMPORTED_API, JETSTREAM_API, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { expectNone, publish } from "../../core/broker/publish.ts";
-import { furnish, harmful, MARK, settle, systemRequests, targetsIn, VICTIM_TAG } from "../support/attack.ts";
+import { furnish, harmful, MARK, sendBatch, settle, systemRequests, targetsIn, VICTIM_TAG } from "../support/attack.ts";
 import { type Bystanders, harmless } from "../support/bystanders.ts";
 import { Lab, type Person } from "../support/lab.ts";
 import { some } from "../support/short.ts";
@@ -162,7 +161,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
       for (const subject of own) {
         taking.send(subject, "second");
         for (const header of deleting) taking.send(subject, "", undefined, header);
-        batchOf(gpu.nc, [subject, subject], `_INBOX.loot.batch`);
+        sendBatch(gpu.nc, [subject, subject], `_INBOX.loot.batch`);
       }
       for (const subject of [
         subjectOf.outcome(client.u, "error", "gpu", VICTIM_TAG, 7),
@@ -184,7 +183,7 @@ describe("a datacenter has no effect beyond its own slots by", () => {
     await harmless({ ...others, allowed: (heard, name) => name === "client" || asked(heard) }, gpu.nc, () => {
       for (const [i, target] of some(targets(), 8).entries()) {
         const subjects = [0, 1].map((n) => subjectOf.outcome(client.u, "result", "gpu", `batch-${i}`, n));
-        batchOf(gpu.nc, subjects, target);
+        sendBatch(gpu.nc, subjects, target);
       }
     });
     expect(await messagesOf(victim.nc)).toEqual(before);
@@ -275,17 +274,6 @@ describe("a datacenter has no effect beyond its own slots by", () => {
       name,
       (held as { messages: unknown }).messages,
     ]);
-  }
-
-  function batchOf(nc: NatsConnection, subjects: readonly string[], reply: string): void {
-    const id = randomUUID();
-    for (const [i, subject] of subjects.entries()) {
-      const set = headers();
-      set.set("Nats-Batch-Id", id);
-      set.set("Nats-Batch-Sequence", String(i + 1));
-      if (i === subjects.length - 1) set.set("Nats-Batch-Commit", "1");
-      nc.publish(subject, "batched", { reply, headers: set });
-    }
   }
 
   /** A second connection of the same worker, whose refused subscriptions do not matter to others. */

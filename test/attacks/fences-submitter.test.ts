@@ -15,6 +15,7 @@ import {
   harmful,
   Loot,
   MARK,
+  sendBatch,
   settle,
   streamsOf,
   systemRequests,
@@ -101,6 +102,21 @@ describe("another submitter, with every right in their own account, has no effec
         loot.send(`${JETSTREAM_API}.DIRECT.GET.${stream}`, JSON.stringify({ seq: 1 }), target);
         loot.send(`${JETSTREAM_API}.STREAM.INFO.${stream}`, "", target);
         loot.send("ammunition.2", harmful(target), target);
+      }
+    }));
+
+  test("letting the answers to atomic batches, to pulls, or to purges that name others' subjects go there", () =>
+    harmless(async (loot) => {
+      const { u } = mallory;
+      for (const [i, target] of targets().entries()) {
+        const pull = JSON.stringify({ batch: 1, no_wait: true });
+        loot.send(`${JETSTREAM_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.none`, pull, target);
+        loot.send(`${JETSTREAM_API}.STREAM.PURGE.${streamOf.calls(u)}`, JSON.stringify({ filter: target }), target);
+        sendBatch(
+          mallory.nc,
+          [0, 1].map((n) => subjectOf.call(u, `batch-${i}`, n)),
+          target,
+        );
       }
     }));
 

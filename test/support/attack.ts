@@ -42,6 +42,15 @@ export function targetsIn(u: string, user: string): string[] {
       `${prefix}.DIRECT.GET.${stream}`,
       `${prefix}.CONSUMER.CREATE.${stream}.spy`,
     ]),
+    `${prefix}.INFO`,
+    `${prefix}.STREAM.NAMES`,
+    `${prefix}.STREAM.LIST`,
+    `${prefix}.CONSUMER.NAMES.${calls}`,
+    `${prefix}.CONSUMER.LIST.${calls}`,
+    `${prefix}.STREAM.CREATE.SPY`,
+    `${prefix}.STREAM.RESTORE.${calls}`,
+    `${prefix}.CONSUMER.CREATE.${calls}`,
+    `${prefix}.CONSUMER.CREATE.${calls}.${VICTIM_TAG}.$KV.humq_tags_${u}.tag.>`,
     `${prefix}.STREAM.UPDATE.${calls}`,
     `${prefix}.STREAM.MSG.DELETE.${calls}`,
     `${prefix}.STREAM.SNAPSHOT.${calls}`,
@@ -114,6 +123,14 @@ export function harmful(target: string): string {
   if (target.includes("STREAM.UPDATE")) {
     return JSON.stringify({ name: target.split(".").at(-1), subjects: ["x"], republish: { src: ">", dest: "loot.>" } });
   }
+  if (target.includes("STREAM.CREATE")) {
+    return JSON.stringify({ name: "SPY", mirror: { name: "KV_humq_grants" }, storage: "file", max_bytes: 100_000 });
+  }
+  if (target.includes("CONSUMER.CREATE") && target.endsWith(".>")) {
+    const [stream, name] = target.split(".").slice(4);
+    const config = { durable_name: name, name, filter_subject: "$KV.>", ack_policy: "explicit" };
+    return JSON.stringify({ stream_name: stream, config, action: "update" });
+  }
   if (target.includes("CREATE")) {
     const [stream, name] = target.split(".").slice(-2);
     const config = { name, deliver_subject: "loot.consumer", ack_policy: "none", deliver_policy: "all" };
@@ -165,4 +182,16 @@ export async function settle(...connections: NatsConnection[]): Promise<void> {
   for (const nc of connections) await nc.flush();
   await new Promise((resolve) => setTimeout(resolve, 500));
   for (const nc of connections) await nc.flush();
+}
+
+/** Sends an atomic batch whose answers, the one to its beginning too, are to go to `reply`. */
+export function sendBatch(nc: NatsConnection, subjects: readonly string[], reply: string): void {
+  const id = randomUUID();
+  for (const [i, subject] of subjects.entries()) {
+    const set = headers();
+    set.set("Nats-Batch-Id", id);
+    set.set("Nats-Batch-Sequence", String(i + 1));
+    if (i === subjects.length - 1) set.set("Nats-Batch-Commit", "1");
+    nc.publish(subject, "batched", { reply, headers: set });
+  }
 }
