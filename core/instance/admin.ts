@@ -41,6 +41,9 @@ import { withLock } from "./server/lock.ts";
 /** The server takes no larger account, whatever `max_payload` says (nats-server 2.15.2: "token too large"). */
 const MOST_TOKEN_BYTES = 2 ** 20;
 
+/** A server that is busy takes seconds for an account that imports from hundreds of others. */
+const PUSH_TIMEOUT_MS = 60_000;
+
 /** Logins of the owner last for one command. */
 const LOGIN_MS = 10 * 60_000;
 
@@ -131,7 +134,7 @@ export class Admin {
   /** Gives the running server a new or changed account; no restart. */
   async pushAccount(accountJwt: string): Promise<void> {
     const nc = await this.#systemConnection;
-    const reply = await nc.request("$SYS.REQ.CLAIMS.UPDATE", accountJwt, { timeout: 10_000 });
+    const reply = await nc.request("$SYS.REQ.CLAIMS.UPDATE", accountJwt, { timeout: PUSH_TIMEOUT_MS });
     const answer = reply.json<{ error?: { description?: string } }>();
     if (answer.error !== undefined) {
       throw new BrokerError(`the broker did not take an account: ${answer.error.description ?? "no reason given"}`);
