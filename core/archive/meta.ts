@@ -40,7 +40,7 @@ const types: { readonly [Key in keyof ArchiveMeta]: "string" | "number" | "bytes
 };
 
 /** A hundred times what a tag is made for. A file that claims more would have its reader count for days. */
-const MOST_CALLS = 1_000_000_000;
+export const MOST_CALLS = 1_000_000_000;
 
 /** What is done with a tag is done under these names: out of a stranger's file they must not mean others than one tag. */
 function isPossible(key: keyof ArchiveMeta, value: unknown): boolean {

@@ -107,10 +107,26 @@ function check(record: CancelRecord | RetryRecord, owner: Omit<ControlOwner, "ta
 const MOST_RETRIES = 10_000;
 const MOST_RETRIED_RANGES = 1_000_000;
 
-function tooMany({ tag }: ControlOwner): RefusedError {
-  return new RefusedError(
-    `calls of ${tag} were retried more often than is looked through (${MOST_RETRIES} times, ${MOST_RETRIED_RANGES} separate ranges)`,
-  );
+/** The retry records of a tag as they are read. */
+export class RetryRecords {
+  readonly all: RetryRecord[] = [];
+  readonly #tag: string;
+  #ranges = 0;
+
+  constructor({ tag }: { tag: string }) {
+    this.#tag = tag;
+  }
+
+  /** @throws RefusedError where they are more than anybody looks through */
+  add(retry: RetryRecord): void {
+    this.all.push(retry);
+    this.#ranges += retry.calls.length;
+    if (this.all.length <= MOST_RETRIES && this.#ranges <= MOST_RETRIED_RANGES) return;
+    throw new RefusedError(
+      `calls of ${this.#tag} were retried more often than is looked through (${MOST_RETRIES} times, ` +
+        `${MOST_RETRIED_RANGES} separate ranges)`,
+    );
+  }
 }
 
 function checkRanges(lists: readonly (readonly CallRange[])[], { tag }: Pick<ControlOwner, "tag">): void {
@@ -145,15 +161,11 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
       owner,
     );
   }
-  const retries: RetryRecord[] = [];
-  let ranges = 0;
+  const found = new RetryRecords(owner);
   for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
-    const retry = openRetry(data, owner, indexOf(subject));
-    retries.push(retry);
-    ranges += retry.calls.length;
-    if (retries.length > MOST_RETRIES || ranges > MOST_RETRIED_RANGES) throw tooMany(owner);
+    found.add(openRetry(data, owner, indexOf(subject)));
   }
-  retries.sort((a, b) => a.number - b.number);
+  const retries = found.all.sort((a, b) => a.number - b.number);
   const missing = retries.findIndex(({ number }, i) => number !== i + 1);
   if (missing >= 0) throw new RefusedError(`retry ${missing + 1} of ${owner.tag} is missing, and later ones are there`);
   return new ControlState(cancel, retries, stored?.seq);

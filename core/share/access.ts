@@ -4,12 +4,11 @@ import { connectBroker } from "../broker/connect.ts";
 import { IMPORTED_API, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { readerInbox } from "../broker/readers.ts";
-import { ControlState, openRetry } from "../control/state.ts";
+import { ControlState, openRetry, RetryRecords } from "../control/state.ts";
 import { BrokerError, InstanceError, RefusedError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import type { OutcomeAccess } from "../tag/outcome.ts";
 import { readAdded, withAdded } from "../trust/added.ts";
-import type { RetryRecord } from "../trust/control.ts";
 import { closingRecord, type Manifest, manifestRecord } from "../trust/manifest.ts";
 import type { Person } from "../trust/person.ts";
 import { kindKeysOf, type Share } from "../trust/share.ts";
@@ -90,10 +89,10 @@ export async function withShared<T>(
 /** Which calls were sent anew by the tag's owner. */
 export async function readRetries({ reader, u, owner, manifest }: SharedAccess): Promise<ControlState> {
   const { tag } = manifest;
-  const retries: RetryRecord[] = [];
+  const retries = new RetryRecords(manifest);
   for (let number = 1; ; number++) {
     const stored = await reader.last(streamOf.tags(u), subjectOf.retry(u, tag, number));
-    if (stored === null) return new ControlState(undefined, retries);
-    retries.push(openRetry(stored.data, { ...owner, tag }, number));
+    if (stored === null) return new ControlState(undefined, retries.all);
+    retries.add(openRetry(stored.data, { ...owner, tag }, number));
   }
 }

@@ -1,4 +1,5 @@
 /** What others share with one. */
+import { MOST_CALLS } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { HUB_STREAMS, IMPORTED_API, isName, isTagName, shortUser, subjectOf } from "../broker/names.ts";
 import { type Stored, StreamReader } from "../broker/read.ts";
@@ -18,7 +19,7 @@ const AT_ONCE = 32;
 
 /** Signed by the sharer, and still not to be trusted with what it names: names become those of files, and parts of subjects. */
 function isUsable({ tag, datacenters, calls, expiresMs }: Share): boolean {
-  return isTagName(tag) && datacenters.every(isName) && calls > 0 && expiresMs > Date.now();
+  return isTagName(tag) && datacenters.every(isName) && calls > 0 && calls <= MOST_CALLS && expiresMs > Date.now();
 }
 
 async function openOf(session: Session, { subject, data }: Stored): Promise<SharedTag[]> {

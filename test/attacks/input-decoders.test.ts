@@ -5,6 +5,7 @@ import { errorText } from "../../cli/error-text.ts";
 import { jsonText } from "../../cli/json.ts";
 import { type Json, toJson } from "../../cli/stream.ts";
 import { errorJson } from "../../cli/value-json.ts";
+import { parseQueueInfo } from "../../core/broker/queue-info.ts";
 import { decodeCode, encodeCode } from "../../core/capture/codec.ts";
 import { type CodeFile, FORMAT_VERSION } from "../../core/capture/format.ts";
 import { loadSourceMap } from "../../core/capture/inspect/source-map.ts";
@@ -298,6 +299,28 @@ test("any source map is one, or none", () => {
   ]) {
     expect(loadSourceMap(url, "/project/a.js")).toBeNull();
   }
+});
+
+test("whatever is answered for a tag's queue is counts or refused", () => {
+  const info = Buffer.from('{"num_pending":5,"num_ack_pending":1,"paused":true,"config":{"max_ack_pending":7}}');
+  expect(parseQueueInfo(info, "t")).toEqual({ pending: 5, running: 1, paused: true, concurrency: 7 });
+  expect(parseQueueInfo(Buffer.from('{"error":{"code":404}}'), "t")).toBeUndefined();
+  const nothing = { pending: 0, running: 0, paused: false, concurrency: 0 };
+  for (const odd of [
+    "null",
+    "5",
+    "[]",
+    '{"config":null,"num_pending":-1,"num_ack_pending":1e300}',
+    '{"config":{"max_ack_pending":0.5}}',
+  ]) {
+    expect(parseQueueInfo(Buffer.from(odd), "t")).toEqual(nothing);
+  }
+  holds(mutated(info), (answer) => {
+    const queue = valueOrRefusal(() => parseQueueInfo(answer, "t"));
+    for (const count of queue === undefined ? [] : [queue.pending, queue.running, queue.concurrency]) {
+      expect(Number.isSafeInteger(count) && count >= 0).toBe(true);
+    }
+  });
 });
 
 test("whatever a server says of itself when it is reached is read or passed over", () => {

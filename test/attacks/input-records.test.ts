@@ -16,6 +16,7 @@ import { leafHash } from "../../core/trust/merkle.ts";
 import { openOptions, sealOptions } from "../../core/trust/options.ts";
 import { decodeOutcomeMessage, encodeOutcomeMessage, isOtherVersion } from "../../core/trust/outcome.ts";
 import { parseProtected } from "../../core/trust/passphrase.ts";
+import { openPerson, signPerson } from "../../core/trust/person.ts";
 import { bytes, fixed, list, recordType, text, u32 } from "../../core/trust/record.ts";
 import {
   checkNotRevoked,
@@ -29,11 +30,22 @@ import {
 } from "../../core/trust/revocation.ts";
 import { openBegun, openRun, sealBegun, sealRun } from "../../core/trust/run.ts";
 import { open, seal } from "../../core/trust/seal.ts";
+import {
+  claimedSharer,
+  openEntries,
+  openReaders,
+  openShares,
+  readingKeysOf,
+  sealReaders,
+  sealShare,
+  signShares,
+} from "../../core/trust/share.ts";
 import { openSigned, peekSigned, signRecord } from "../../core/trust/signed.ts";
 import { unwrapKey } from "../../core/trust/wrap.ts";
 import { growth, holds, isHarmless, mutated, valueOrRefusal } from "../support/fuzz.ts";
 import {
   alice,
+  bob,
   bodiesOf,
   closing,
   counting,
@@ -62,6 +74,16 @@ const revocations = {
   issuedMs: 1_763_600_000_000,
   validUntilMs: 1_763_700_000_000,
   entries: [{ user: alice.user, name: "alice", beforeMs: 1_763_600_000_000, revokedMs: 1_763_600_000_000 }],
+};
+const person = {
+  rootKey: root.publicKey,
+  name: "alice",
+  signingKey: aliceKey,
+  encryptionKey: alice.agreement.publicKey,
+  user: alice.user,
+  readers: "AREADERS",
+  issuedMs: 1_763_600_000_000,
+  expiresMs: 0,
 };
 const retry = { ...owner, number: 1, calls, pages: 1, createdMs: 1_763_600_000_000 };
 const run = { lostOn: ["w1", ""], open: [{ from: 5, to: 7, attempts: 1 }], worker: "w2", atMs: 1_763_600_000_000 };
@@ -116,6 +138,12 @@ const signed: [what: string, example: Uint8Array, signer: Signer, read: (stored:
       valueOrRefusal(() => checkNotRevoked(entry, { name: "alice", issuedMs: 0 }));
       return opened;
     },
+  ],
+  [
+    "a person's record",
+    signPerson(person, root.signer),
+    root.signer,
+    (stored) => openPerson(stored, root.publicKey, "alice", person.issuedMs),
   ],
   [
     "a retry",
@@ -313,6 +341,42 @@ describe("what a hostile key holder wrote", () => {
       const call = valueOrRefusal(() => new CallVerifier(owner, aliceKey).open(sign(body), 7));
       if (call !== undefined) expect([call.first, call.count <= 100_000]).toEqual([7, true]);
     });
+  });
+});
+
+test("what somebody shares, with any content, is a share of that form or refused", () => {
+  const self = (who: typeof alice) => ({ user: who.user, encryptionKey: who.agreement.publicKey });
+  const parties = { rootKey: root.publicKey, from: self(alice), to: self(bob) };
+  const share = {
+    tag,
+    task: "costly",
+    createdMs: 1,
+    notAfterMs: 2,
+    calls: 3,
+    datacenters: ["local"],
+    sharedMs: 4,
+    expiresMs: 5,
+    login: "e30.e30.c2ln",
+    keys: readingKeysOf(tagKey),
+  };
+  const sharer = { rootKey: root.publicKey, user: alice.user, name: "alice", signingKey: aliceKey };
+  const readers = sealReaders([{ name: "bob", ...self(bob) }], alice.agreement, root.publicKey, self(alice));
+  const entry = sealShare(share, alice.agreement, parties);
+  const example = signShares({ ...sharer, issuedMs: 6, readers, entries: [entry, counting(3, 50)] }, alice.signer);
+  const read = (stored: Uint8Array) => {
+    claimedSharer(stored);
+    const opened = openShares(stored, sharer);
+    valueOrRefusal(() => openReaders(opened.readers, alice.agreement, root.publicKey, self(alice)));
+    return openEntries(opened.entries, bob.agreement, parties);
+  };
+  expect(read(example)).toHaveLength(1);
+  holds(mutated(example), (stored) => void valueOrRefusal(() => read(stored)));
+  holds(mutated(example.subarray(SIGNATURE_BYTES)), (body) => {
+    valueOrRefusal(() => read(Buffer.concat([alice.signer.sign(body), body])));
+  });
+  holds(mutated(entry), (sealed) => {
+    const opened = valueOrRefusal(() => openEntries([sealed], bob.agreement, parties)) ?? [];
+    if (opened.length > 0 && !sealed.equals(entry)) throw new Error("an altered share was taken");
   });
 });
 
