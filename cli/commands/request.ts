@@ -46,8 +46,8 @@ key in place of the one they have.`);
         "You have your keys, and so do datacenters whose keys are here. The owner has granted them anew: nothing has to be sent, unless they left you out.\n" +
           `The old one is now called "${old.name}" here (${old.folder}). When you need nothing of it any more, delete that folder.`,
       );
-      await this.print(request);
-      return { request, old: old.name };
+      if (request !== undefined) await this.print(request);
+      return { request: request ?? null, old: old.name };
     }
     const request = requestAccess(link, { ...defined({ instance, datacenter }), rotate });
     message(

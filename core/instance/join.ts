@@ -46,8 +46,8 @@ export function requestAccess(link: string, options: RequestOptions = {}): strin
 }
 
 export interface Joined {
-  /** As {@link requestAccess} gives it; the owner has granted it anew where they did not leave it out. */
-  request: string;
+  /** Of the person: the owner has granted it anew where they did not leave it out. Absent where only datacenters have keys here. */
+  request?: string;
   /** What was before, under another name. */
   old: Instance;
 }
@@ -65,5 +65,6 @@ export async function joinNewRoot(link: string, options: { instance?: string } =
     throw new InstanceError(`"${instance.name}" has this root key already: there is nothing to change here.`);
   }
   const old = await replaceInstance(instance, (next) => next.saveLink(parsed));
-  return { request: formatRequest(instance.ensureIdentity()), old };
+  const identity = instance.identity();
+  return { ...(identity !== undefined && { request: formatRequest(identity) }), old };
 }
