@@ -21,13 +21,13 @@ export interface Talk {
 }
 
 /**
- * Runs humq on a terminal, with somebody who answers once.
+ * Runs humq on a terminal, with somebody who answers: each time once, where the screen shows something new.
  * @returns what the screen showed, and the exit code
  */
 export async function onTerminal(
   env: Record<string, string | undefined>,
   args: readonly string[],
-  talk: Talk,
+  talk: Talk | readonly Talk[],
   cwd: string,
 ): Promise<{ screen: string; code: number | null }> {
   const command = [process.execPath, PROGRAM, ...args].map(quoted).join(" ");
@@ -38,12 +38,16 @@ export async function onTerminal(
   });
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
   let screen = "";
-  let answered = false;
+  const talks = [talk].flat();
+  /** How much of the screen was there at the last answer. */
+  let answeredAt = 0;
   child.stdout.setEncoding("utf8").on("data", (text: string) => {
     screen += text;
-    if (answered || !talk.when.test(screen)) return;
-    answered = true;
-    child.stdin.write(talk.keys);
+    const [next] = talks;
+    if (next === undefined || !next.when.test(screen.slice(answeredAt))) return;
+    talks.shift();
+    answeredAt = screen.length;
+    child.stdin.write(next.keys);
   });
   const [code] = (await once(child, "close")) as [number | null];
   clearTimeout(timer);
