@@ -1,5 +1,7 @@
 /** Asking to be let in. */
+import { join } from "node:path";
 import { isName } from "../broker/names.ts";
+import { isTls } from "../broker/tls.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { formatRequest } from "../trust/request.ts";
 import { ensureNextKey } from "./datacenter-keys.ts";
@@ -36,6 +38,12 @@ export function requestAccess(link: string, options: RequestOptions = {}): strin
     throw new InstanceError(
       `"${instance.name}" already stands for another instance here (its root key differs). Choose another name: humq request LINK --instance NAME. ` +
         "Where its owner told you that the root key was replaced, keep your keys and go over to the new one: humq request LINK --new-root",
+    );
+  }
+  if (instance.exists && instance.link.servers.every(isTls) && !parsed.servers.every(isTls)) {
+    throw new InstanceError(
+      `the join link of "${instance.name}" that is here asks for TLS, and this one does not: whoever gave it to you could listen in. ` +
+        `Ask the owner. Where they did turn TLS off, remove ${join(instance.folder, "link")} first.`,
     );
   }
   const identity =

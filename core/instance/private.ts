@@ -31,20 +31,19 @@ function fault(path: string, stats: Stats, expected: number): string | undefined
   return `${path} is open to others (mode ${is}, expected ${should}). Run: chmod ${should} '${path}' - and think about who may have read it.`;
 }
 
-/** A folder above in which another account can rename things can have others' things put in place of ours. */
+/**
+ * A folder above in which everybody may rename things: they could put others in place of ours. Groups are left alone: many
+ * systems give each account one of its own, and what a member could put there belongs to that member and is refused.
+ */
 function parentFault(folder: string): string | undefined {
-  for (let path = dirname(folder); ; path = dirname(path)) {
+  for (let path = dirname(folder); path !== dirname(path); path = dirname(path)) {
     const stats = statSync(path);
-    const trusted = isMine(stats) || stats.uid === 0;
     const sticky = (stats.mode & 0o1000) !== 0;
-    if (!trusted)
-      return `${path}, in which the secrets of humq lie, belongs to another account (user id ${stats.uid}).`;
-    if ((stats.mode & 0o022) !== 0 && !sticky) {
-      const advice = isMine(stats) ? ` Run: chmod go-w '${path}'` : " Choose another place with HUMQ_HOME.";
-      return `others may replace what lies in ${path} (mode ${modeOf(stats).toString(8)}).${advice}`;
-    }
-    if (path === dirname(path)) return undefined;
+    if ((stats.mode & 0o002) === 0 || sticky) continue;
+    const advice = isMine(stats) ? `Run: chmod o-w '${path}'` : "Choose another place with HUMQ_HOME.";
+    return `others may replace what lies in ${path} (mode ${modeOf(stats).toString(8)}). ${advice}`;
   }
+  return undefined;
 }
 
 /** Why secrets are not safe in a folder; undefined where they are, or where there is none. */

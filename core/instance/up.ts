@@ -9,6 +9,7 @@ import { Instance } from "./home.ts";
 import { initialisedFolder } from "./init.ts";
 import { formatLink } from "./link.ts";
 import { makeInstance } from "./make.ts";
+import { checkFolder } from "./private.ts";
 import { keepRenewing } from "./renewal.ts";
 import { RENEW_AFTER_MS } from "./revocations.ts";
 import { findFreePort, findNatsServer, NatsServer, writeServerConfig } from "./server/index.ts";
@@ -124,6 +125,7 @@ function url(port: number): string {
 
 async function writeConfig(instance: Instance, port: number): Promise<void> {
   const { configPath } = paths(instance);
+  checkFolder(instance.serverFolder);
   if (existsSync(configPath)) return;
   const config = await operatorConfig(instance.root()!, instance.name);
   // Relative, so that the folder can be moved.

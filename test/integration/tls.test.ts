@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { checkTls } from "../../core/instance/doctor/tls.ts";
 import { initInstance } from "../../core/instance/init.ts";
+import { requestAccess } from "../../core/instance/join.ts";
 import { formatLink, parseLink } from "../../core/instance/link.ts";
 import { openSession } from "../../core/instance/session.ts";
 import { authorityCertificate, authorityPem, serverCertificate } from "../../core/instance/tls/certificate.ts";
@@ -164,6 +165,21 @@ test("a link with TLS at a server without says so, and so does the reverse", asy
   await expect(connectBroker({ servers: [`nats://localhost:${tls.port}`] }, login)).rejects.toThrow(
     /^the broker at nats:\/\/localhost:\d+ speaks TLS only, and the join link here is one without/,
   );
+});
+
+test("a link without TLS does not take the place of one with", () => {
+  const { link } = tls.instance;
+  const { name, rootKey, guest, servers } = link;
+  const weaker = formatLink({
+    name,
+    rootKey,
+    guest,
+    servers: servers.map((server) => server.replace("tls:", "nats:")),
+  });
+  expect(() => requestAccess(weaker)).toThrow(
+    /asks for TLS, and this one does not: whoever gave it to you could listen in/,
+  );
+  expect(formatLink(tls.instance.link)).toBe(formatLink(link));
 });
 
 test("doctor tells when the certificate ends, warns in the last month, and of no TLS elsewhere than on loopback", async () => {

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { hostOf } from "../../broker/tls.ts";
 import type { Root } from "../../trust/identity.ts";
-import { makePrivateFolder, writePrivate } from "../files.ts";
+import { makePrivateFolder, writePrivate, writeSecret } from "../files.ts";
 import type { JoinLink } from "../link.ts";
 import { authorityCertificate, authorityPem, serverCertificate } from "./certificate.ts";
 import { type GivenFiles, readGiven } from "./given.ts";
@@ -30,7 +30,7 @@ export function installCertificate(folder: string, source: CertificateSource, ho
       : readGiven(source.given, hosts);
   makePrivateFolder(join(folder, "tls"));
   // The key first: a server that is told to read both anew in between keeps what it has.
-  writePrivate(join(folder, TLS_FILES.key), key);
+  writeSecret(join(folder, TLS_FILES.key), key);
   writePrivate(join(folder, TLS_FILES.cert), certificate);
   if ("own" in source) writePrivate(join(folder, AUTHORITY_FILE), authorityPem(source.own));
   return { authorities, hosts: [...hosts], untilMs };
