@@ -15,7 +15,7 @@ import { Home, PROGRAM } from "../support/cli.ts";
 import { identityForms, Planted, rootForms } from "../support/planted.ts";
 import { Running } from "../support/processes.ts";
 import { temporaryProject } from "../support/script.ts";
-import { SHORT } from "../support/short.ts";
+import { SHORT, some } from "../support/short.ts";
 
 const PASSPHRASE = "planted passphrase of the root key";
 const home = new Home();
@@ -206,7 +206,7 @@ test("no secret is in what any command prints, with --json or without, in errors
     ["no-such-command"],
   ];
   const outputs = [other.stdout + other.stderr];
-  for (const [index, args] of commands.entries()) {
+  for (const [index, args] of some(commands, 2).entries()) {
     const forms = SHORT ? [index % 2 === 0 ? [] : ["--json"]] : [[], ["--json"]];
     for (const more of args[0] === "no-such-command" ? [[]] : forms) {
       const { stdout, stderr } = await home.run([...args, ...more], {
