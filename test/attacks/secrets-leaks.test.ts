@@ -187,6 +187,7 @@ test("no secret is in what any command prints, with --json or without, in errors
   const request = join(home.path, "..", "other");
   const other = await home.run(["request", "-"], { input: link, env: { HUMQ_HOME: request } });
   const commands: string[][] = [
+    ["nats-context"],
     ["ping"],
     ["doctor"],
     ["users"],
@@ -196,7 +197,6 @@ test("no secret is in what any command prints, with --json or without, in errors
     ["errors", "last"],
     ["logs", "last"],
     ["audit"],
-    ["nats-context"],
     ["nats-context", "--account", "hub"],
     ["grant", other.stdout.trim(), "ann"],
     ["grant", "ADD-USER_nonsense", "ann"],
