@@ -181,7 +181,8 @@ describe("what the owner is told", () => {
     await expect(lab.grant(request, "rival", { role: "worker", datacenters: ["local"] })).rejects.toThrow(
       new InstanceError(
         'datacenter "local" has a key already (granted as "local"). All its workers share that key: ' +
-          "copy its .seed file to the new machine, or choose another datacenter name.",
+          "copy its .seed file to the new machine, or choose another datacenter name. " +
+          "Where this request is of a key in place of that one: --new-key",
       ),
     );
   });
