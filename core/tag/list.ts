@@ -3,8 +3,9 @@ import { RETENTION_MS } from "../broker/expiry.ts";
 import { parseTagSubject, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { StreamReader } from "../broker/read.ts";
 import { sweepExpired } from "../control/sweep.ts";
-import { InstanceError, UsageError, VersionError } from "../errors.ts";
+import { DecodeError, InstanceError, RefusedError, UsageError, VersionError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
+import { warning } from "../submit/warning.ts";
 import { closingRecord, manifestRecord } from "../trust/manifest.ts";
 import { openSigned } from "../trust/signed.ts";
 import { PROTOCOL } from "../version.ts";
@@ -31,13 +32,18 @@ export function isHalfSubmitted({ calls, expiresMs, protocol }: ListedTag): bool
   return calls === undefined && expiresMs >= Date.now() && protocol === PROTOCOL;
 }
 
-/** What is read, or the version in which another humq wrote it. */
-function unlessOther<T>(read: () => T): T | number {
+/**
+ * What is read, or the version in which another humq wrote it; undefined where it is not what the submitter signed. One
+ * altered record is not to hide all tags.
+ */
+function readable<T>(tag: string, read: () => T): T | number | undefined {
   try {
     return read();
   } catch (error) {
     if (error instanceof VersionError) return error.found;
-    throw error;
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    warning(`passing over a record of ${tag} on the broker: ${error.message}`);
+    return undefined;
   }
 }
 
@@ -50,21 +56,22 @@ export async function listTags(session: Session): Promise<ListedTag[]> {
   const tags = new Map<string, ListedTag>();
   for await (const stored of reader.all(streamOf.tags(u), subjectOf.manifest(u, "*"))) {
     const { tag: name } = parseTagSubject(stored.subject);
-    const manifest = unlessOther(() => openSigned(manifestRecord, stored.data, signingKey, "you"));
+    const manifest = readable(name, () => openSigned(manifestRecord, stored.data, signingKey, "you"));
     if (typeof manifest === "number") {
       const { timeMs: createdMs } = stored;
       const unknown = { expiresMs: createdMs + RETENTION_MS, datacenters: [], calls: undefined };
       tags.set(name, { tag: name, createdMs, ...unknown, protocol: manifest });
-    } else if (manifest.tag === name) {
+    } else if (manifest?.tag === name) {
       const { tag, createdMs, notAfterMs: expiresMs, datacenters } = manifest;
       tags.set(name, { tag, createdMs, expiresMs, datacenters, calls: undefined, protocol: PROTOCOL });
     }
   }
   for await (const stored of reader.all(streamOf.tags(u), subjectOf.close(u, "*"))) {
-    const closing = unlessOther(() => openSigned(closingRecord, stored.data, signingKey, "you"));
-    if (typeof closing === "number") continue;
+    const { tag: name } = parseTagSubject(stored.subject);
+    const closing = readable(name, () => openSigned(closingRecord, stored.data, signingKey, "you"));
+    if (closing === undefined || typeof closing === "number") continue;
     const listed = tags.get(closing.tag);
-    if (listed !== undefined && closing.tag === parseTagSubject(stored.subject).tag) listed.calls = closing.calls;
+    if (listed !== undefined && closing.tag === name) listed.calls = closing.calls;
   }
   await sweepExpired(
     session,

@@ -62,6 +62,12 @@ test("a tag whose records a broker altered for the worker alone: its owner is to
   } finally {
     await worker.stop();
   }
+  // Other tags of theirs are found as ever.
+  const sound = await submit();
+  await as(alice, async () => {
+    await using client = await Client.open();
+    expect((await client.tags()).map(({ tag: name }) => name)).toEqual([sound.name]);
+  });
   await operator.put(...manifest, right);
   expect(await reasonsOf(tag)).toEqual([
     expect.stringMatching(/^datacenter "local" refused it on .*: humq\/manifest\/\d+: the signature is not by alice$/),
