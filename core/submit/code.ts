@@ -30,7 +30,7 @@ function objectInfo(u: string, code: SealedCode): Uint8Array {
 }
 
 /**
- * Stores the code unless it is there. The metadata comes last: where it is, the parts are.
+ * Stores the code unless it is there, whole. The metadata comes last.
  * @param untilMs until then it is needed; code that would go before is stored again. Milliseconds since 1970.
  */
 export async function storeCode(store: SafeStore, user: string, code: SealedCode, untilMs: number): Promise<void> {
@@ -42,11 +42,13 @@ export async function storeCode(store: SafeStore, user: string, code: SealedCode
   const reader = await StreamReader.open(store.nc);
   const before = await store.persist(() => reader.last(stream, meta));
   let storedMs = before?.timeMs ?? 0;
-  if (storedMs + CODE_RETENTION_MS < untilMs) {
-    const sinceMs = untilMs - CODE_RETENTION_MS;
-    const subject = subjectOf.functionPart(u, name);
-    const parts = code.parts.map((data) => ({ subject, data }));
-    await store.parts(stream, parts, sinceMs);
+  const isFresh = storedMs + CODE_RETENTION_MS >= untilMs;
+  const sinceMs = isFresh ? 0 : untilMs - CODE_RETENTION_MS;
+  const subject = subjectOf.functionPart(u, name);
+  const parts = code.parts.map((data) => ({ subject, data }));
+  // Also where the metadata says that they are there: workers would refuse what somebody put in their place.
+  await store.parts(stream, parts, sinceMs);
+  if (!isFresh) {
     await store.parts(stream, [{ subject: meta, data: objectInfo(u, code) }], sinceMs);
     storedMs = Date.now();
   }

@@ -1,8 +1,11 @@
 /** What a broker's operator puts in the place of what workers stored: none of it passes for an outcome, and the calls run again. */
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { streamOf, subjectOf } from "../../core/broker/names.ts";
 import { RefusedError } from "../../core/errors.ts";
 import { Tag, task } from "../../core/index.ts";
+import { SafeStore } from "../../core/submit/store.ts";
+import { sealCode } from "../../core/trust/code.ts";
 import { decodeOutcomeMessage, encodeOutcomeMessage } from "../../core/trust/outcome.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
@@ -195,6 +198,27 @@ describe("what a broker presents in the place of a call's result is not taken fo
       });
     });
   });
+});
+
+test("code that a broker replaced, cut or removed is put right by the next program that submits it", async () => {
+  const { rootKey } = alice.session.link;
+  const { user, codeSecret } = alice.session.identity;
+  const code = sealCode(codeSecret, { rootKey, user }, randomBytes(1_200_000));
+  const place: Place = [streamOf.functions(alice.u), subjectOf.functionPart(alice.u, code.reference.name)];
+  const submitted = async () => {
+    // What a program has seen stored it does not look at again: this is another program.
+    vi.resetModules();
+    const { storeCode } = await import("../../core/submit/code.ts");
+    const store = await SafeStore.open(alice.nc);
+    await storeCode(store, user, code, Date.now() + 60_000);
+    return (await operator.all(...place)).map(({ data }) => Buffer.from(data).equals(code.parts[0]!) || data.length);
+  };
+  const right = await submitted();
+  expect(right.length).toBe(code.parts.length);
+  for (const wrong of [[randomBytes(100)], code.parts.slice(0, -1), [...code.parts].reverse(), []]) {
+    await operator.put(...place, ...wrong);
+    expect(await submitted()).toEqual(right);
+  }
 });
 
 describe("large results", () => {
