@@ -26,6 +26,9 @@ const SURGE_MS = 100;
 /** and how many more make a look at all of them worth its price. */
 const SURGE = 128;
 
+/** How old a look may be that several share. */
+const SHARED_MS = 100;
+
 /** What a look found. */
 export interface Use {
   bytes: number;
@@ -85,6 +88,7 @@ export class UseWatch {
   #tasksSeen = Number.POSITIVE_INFINITY;
   /** Marks of processes that were looked at; a process keeps its own. */
   #marks = new Map<string, number | undefined>();
+  #shared: { processes: readonly ProcessFacts[]; atMs: number } = { processes: [], atMs: Number.NEGATIVE_INFINITY };
   #closed = false;
 
   add(watched: Watched): void {
@@ -107,11 +111,14 @@ export class UseWatch {
     return this.#known.get(watched) ?? [];
   }
 
-  /** Looks now, at one that may have nothing to run. */
+  /** Looks now, at one that may have nothing to run; several of them share a look. */
   lookAt(watched: Watched): readonly ProcessFacts[] {
-    const processes = readProcesses();
-    this.#noteMarks(processes);
-    return this.#treeOf(processes, watched);
+    if (performance.now() - this.#shared.atMs > SHARED_MS) {
+      const processes = readProcesses();
+      this.#noteMarks(processes);
+      this.#shared = { processes, atMs: performance.now() };
+    }
+    return this.#treeOf(this.#shared.processes, watched);
   }
 
   close(): void {
