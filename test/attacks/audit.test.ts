@@ -77,7 +77,7 @@ interface Submitted {
 }
 
 test("each call that ran is traceable to a person: name, key, tag, index and code", async () => {
-  const people = await Promise.all(["ann", "ben", "cem"].map((name) => lab.join(name)));
+  const people = await Promise.all((SHORT ? ["ann", "ben"] : ["ann", "ben", "cem"]).map((name) => lab.join(name)));
   const calls = SHORT ? 150 : 3_000;
   const submitted: Submitted[] = [];
   const worker = await startWorker();
@@ -113,7 +113,7 @@ test("each call that ran is traceable to a person: name, key, tag, index and cod
   } finally {
     await worker.stop();
   }
-  expect(new Set(submitted.map(({ code }) => code)).size).toBe(4);
+  expect(new Set(submitted.map(({ code }) => code)).size).toBe(people.length + 1);
   const { records, damage } = await audit();
   expect(damage).toEqual([]);
   for (const { person, tag, calls, code } of submitted) {

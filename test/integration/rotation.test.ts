@@ -61,7 +61,18 @@ async function runsOnGpu(): Promise<string> {
 beforeAll(async () => {
   const port = String(await findFreePort());
   const dir = join(directory.path, "humq-server");
-  link = await printed(owner, ["init", "--instance", "cluster", "--host", "127.0.0.1", "--port", port, "--dir", dir]);
+  link = await printed(owner, [
+    "init",
+    "--instance",
+    "cluster",
+    "--host",
+    "127.0.0.1",
+    "--port",
+    port,
+    "--dir",
+    dir,
+    "--tls",
+  ]);
   await startServer(dir);
   await printed(owner, ["init", "--finish"]);
   await printed(owner, [
