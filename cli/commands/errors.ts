@@ -17,8 +17,7 @@ export default class Errors extends HumqCommand {
 
   async run(): Promise<void> {
     const { args, flags } = await this.parse(Errors);
-    const { decodeError } = await import("../../core/values/index.ts");
-    const { errorText } = await import("../error-text.ts");
+    const { errorText, storedError } = await import("../error-text.ts");
     const { withArchive } = await import("../source.ts");
     const { writeJson, writeLines } = await import("../stream.ts");
     const { errorJson } = await import("../value-json.ts");
@@ -26,14 +25,14 @@ export default class Errors extends HumqCommand {
     await withArchive(args.source, { instance: flags.instance, quiet: asJson }, (archive) => {
       if (!asJson) {
         return writeLines(
-          archive.errors().map(({ index, state, error }) => `call ${index} ${state}: ${errorText(decodeError(error))}`),
+          archive.errors().map(({ index, state, error }) => `call ${index} ${state}: ${errorText(storedError(error))}`),
         );
       }
       return writeJson(
         archive.errors().map(({ index, state, error, ...known }) => ({
           index,
           state,
-          error: errorJson(decodeError(error)),
+          error: errorJson(storedError(error)),
           ...bookkeepingJson(known),
         })),
         true,

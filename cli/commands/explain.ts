@@ -19,7 +19,8 @@ export default class Explain extends HumqCommand {
     const instance = await readyInstance(flags.instance);
     const explain = async () => {
       await using client = await Client.open({ instance: instance.name });
-      return client.explain(args.tag);
+      // Awaited here: the client is closed at the end of this block.
+      return await client.explain(args.tag);
     };
     const explanation = await explain().catch((error: unknown) => {
       if (error instanceof AccessOverError) return explainNoAccess(args.tag, error);

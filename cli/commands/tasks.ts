@@ -1,5 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import type { Outcome } from "../../core/archive/index.ts";
+import { DecodeError } from "../../core/errors.ts";
 import type { RunningCalls } from "../../core/watch/running.ts";
 import { BOOKKEEPING_FIELDS, type BookkeepingJson, bookkeepingJson } from "../bookkeeping.ts";
 import { HumqCommand, prose } from "../command.ts";
@@ -74,6 +75,15 @@ export default class Tasks extends HumqCommand {
   }
 }
 
+function lineOfError(error: Uint8Array, errorLine: (error: Uint8Array) => string): string {
+  try {
+    return errorLine(error).toWellFormed();
+  } catch (cause) {
+    if (cause instanceof DecodeError) return "what is stored is no error";
+    throw cause;
+  }
+}
+
 function taskOf(
   outcome: Outcome | undefined,
   index: number,
@@ -82,7 +92,7 @@ function taskOf(
 ): TaskJson {
   const { state = "open", error } = outcome ?? {};
   const here = running && { worker: running.worker, datacenter: running.datacenter, startedMs: running.sinceMs };
-  const line = error === undefined ? null : errorLine(error).toWellFormed();
+  const line = error === undefined ? null : lineOfError(error, errorLine);
   const heardMs = outcome === undefined ? (running?.heardMs ?? null) : null;
   return { index, state, error: line, heardMs, ...bookkeepingJson(outcome ?? here ?? {}) };
 }

@@ -123,8 +123,10 @@ describe("what code from elsewhere says", () => {
         ["tags"],
       ],
       3,
-    ))
-      expect((await humq(...args)).stdout, args.join(" ")).not.toBe("");
+    )) {
+      const { stdout, stderr } = await humq(...args);
+      expect(stdout, `${args.join(" ")}: ${stderr}`).not.toBe("");
+    }
   });
 
   test("it is a file's as it is a tag's", async () => {
@@ -134,9 +136,16 @@ describe("what code from elsewhere says", () => {
     const database = new DatabaseSync(file);
     database.prepare("UPDATE meta SET value = ? WHERE key = 'task'").run(EVIL);
     database.prepare("UPDATE workers SET worker = ?").run(EVIL);
+    database.exec("UPDATE meta SET value = 2 WHERE key = 'calls'");
+    database.exec("INSERT INTO ended (idx, generation, state, error) VALUES (1, 0, 1, x'ff')");
     database.close();
     const about = await json<{ task: string }>("describe", file);
     expect(about.task).toBe(EVIL);
+    // One that is none does not hide the others.
+    const errors = await json<{ index: number; error: { message: string } }[]>("errors", file);
+    expect(errors.map(({ index }) => index)).toEqual([0, 1]);
+    expect(errors[1]?.error.message).toContain("what is stored is no error");
+    expect(await json<unknown[]>("tasks", file)).toHaveLength(2);
     for (const command of some(["describe", "errors", "tasks", "results"], 3)) await humq(command, file);
   });
 });
