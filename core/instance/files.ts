@@ -134,7 +134,3 @@ export function readSeed(path: string): Uint8Array | undefined {
   const content = readSecret(path);
   return content === undefined ? undefined : parseSeed(path, content);
 }
-
-export function writeSeed(path: string, seed: Uint8Array): void {
-  writeSecret(path, formatSeed(seed));
-}

@@ -5,8 +5,8 @@ import { publish } from "../../core/broker/publish.ts";
 import { StreamReader } from "../../core/broker/read.ts";
 import { AccessOverError, InstanceError, UsageError } from "../../core/errors.ts";
 import { Admin } from "../../core/instance/admin.ts";
-import { writeSeed } from "../../core/instance/files.ts";
 import { listGrants } from "../../core/instance/grant.ts";
+import { writeRoot } from "../../core/instance/root-key.ts";
 import { fetchGrant, openSession } from "../../core/instance/session.ts";
 import type { Role } from "../../core/trust/grant.ts";
 import { newSeed } from "../../core/trust/identity.ts";
@@ -216,7 +216,7 @@ describe("what the owner is told", () => {
         `only the owner of "lab" can do this: its root key is not here (expected ${instance.rootPath})`,
       ),
     );
-    writeSeed(instance.rootPath, newSeed());
+    writeRoot(instance.rootPath, newSeed());
     expect(() => Admin.open(instance)).toThrow(
       new InstanceError(
         `the root key in ${instance.rootPath} does not belong to "lab". Put the right key there, or name another --instance.`,
