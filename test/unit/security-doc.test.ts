@@ -1,5 +1,6 @@
 /** docs/security.md names a test for each promise: those tests exist, under these titles. */
 import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 
@@ -42,6 +43,15 @@ function claims(): Claim[] {
   return found;
 }
 
+/** A test file and the files beside it that it is made of. */
+function withParts(path: string): string {
+  const source = readFileSync(path, "utf8");
+  const parts = source
+    .matchAll(/from "(\.\/[\w-]+\.ts)"/g)
+    .map(([, part]) => readFileSync(join(dirname(path), part!), "utf8"));
+  return [source, ...parts].join("\n");
+}
+
 /** In order, with anything between them: a title may leave out what differs from case to case. */
 function holds(source: string, pieces: readonly string[]): boolean {
   let at = 0;
@@ -70,7 +80,7 @@ describe.each(
   test("is there, with the titles that docs/security.md quotes", () => {
     const path = files.get(file);
     expect(path, `${file} does not exist`).toBeDefined();
-    const source = readFileSync(path!, "utf8").replaceAll('\\"', '"');
+    const source = withParts(path!).replaceAll('\\"', '"');
     const missing = its.filter(
       ({ title }) =>
         !holds(
