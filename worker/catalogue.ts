@@ -6,6 +6,11 @@ export class Catalogue {
   readonly #again = new Map<string, number>();
   #nextSeq = 1;
 
+  /** Tags that it knows of. */
+  get size(): number {
+    return this.#places.size + this.#again.size;
+  }
+
   /** All records before this were read. */
   get nextSeq(): number {
     return this.#nextSeq;

@@ -1,5 +1,5 @@
 /** Finding tags to run: all that are stored, then live hints of new ones. */
-import type { Subscription } from "@nats-io/transport-node";
+import type { Msg, Subscription } from "@nats-io/transport-node";
 import { Lanes } from "../core/broker/lanes.ts";
 import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import { StreamReader } from "../core/broker/read.ts";
@@ -8,7 +8,9 @@ import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import type { AuditedTrust } from "./audit/audit.ts";
 import { Catalogue } from "./catalogue.ts";
+import { within } from "./executor/timing.ts";
 import { hear } from "./hear.ts";
+import { Hints } from "./hints.ts";
 import type { Log } from "./log.ts";
 import { readQueue } from "./queue.ts";
 import { readBack } from "./read-back.ts";
@@ -22,6 +24,10 @@ const SWEEP_MS = 60_000;
 const SWEEPS_PER_WHOLE = 60;
 /** Tags that are looked at at once. */
 const LOOKS_AT_ONCE = 8;
+/** A user whose tags are not looked through in this time is not waited for: others come next. */
+const PATIENCE_MS = 1_000;
+/** Tags of one user that are kept in mind; a user who answers in the broker's place has any number. */
+const MOST_TAGS = 100_000;
 
 export interface DiscoveryHooks {
   /** Whether calls of this user may run here at all. */
@@ -48,6 +54,9 @@ export class Discovery {
   readonly #hooks: DiscoveryHooks;
   /** By short user. */
   readonly #catalogues = new Map<string, Catalogue>();
+  /** Short users whose tags are being looked through, and whether that is to be done once more. */
+  readonly #scanning = new Map<string, { again: boolean; whole: boolean }>();
+  readonly #hints = new Hints();
   #trust: Trust | undefined;
   #live: Subscription[] = [];
   #sweep: NodeJS.Timeout | undefined;
@@ -82,8 +91,12 @@ export class Discovery {
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
     const discovery = new Discovery(session, datacenter, reader, log, audit, hooks);
     discovery.#live = [
-      hear(session.nc, subjectOf.anyClose(), log, ({ subject, data }) => void discovery.#hint(subject, data)),
-      hear(session.nc, subjectOf.anyCancel(), log, ({ subject, data }) => void discovery.#cancelled(subject, data)),
+      hear(session.nc, subjectOf.anyClose(), log, (heard) =>
+        discovery.#heard(heard, (data) => discovery.#hint(heard.subject, data)),
+      ),
+      hear(session.nc, subjectOf.anyCancel(), log, (heard) =>
+        discovery.#heard(heard, (data) => discovery.#cancelled(heard.subject, data)),
+      ),
     ];
     discovery.#trust = await Trust.open(session, datacenter, log, audit, {
       onGrant: (grant) => {
@@ -143,8 +156,9 @@ export class Discovery {
     } catch (error) {
       this.#log.warn(`could not read the grants: ${(error as Error).message}`);
     }
-    for (const grant of trust.all()) await this.#scan(grant, whole);
-    await this.#hooks.onSweep();
+    // Whoever answers slowly, or without an end, holds up nobody else.
+    for (const grant of trust.all()) await within(this.#scan(grant, whole), PATIENCE_MS);
+    await within(this.#hooks.onSweep(), PATIENCE_MS);
   }
 
   #catalogueOf(u: string): Catalogue {
@@ -156,8 +170,31 @@ export class Discovery {
     return catalogue;
   }
 
-  /** Reads the closing records of a user, all or those that came since, and looks at the tags that are new. */
+  /** One scan of a user's tags at a time; what is asked for meanwhile is done after it. */
   async #scan(grant: Grant, whole: boolean): Promise<void> {
+    const u = shortUser(grant.user);
+    const running = this.#scanning.get(u);
+    if (running !== undefined) {
+      running.again = true;
+      running.whole ||= whole;
+      return;
+    }
+    const next = { again: false, whole };
+    this.#scanning.set(u, next);
+    try {
+      do {
+        const { whole: all } = next;
+        next.again = false;
+        next.whole = false;
+        await this.#scanOnce(this.#trust?.valid(u) ?? grant, all);
+      } while (next.again);
+    } finally {
+      this.#scanning.delete(u);
+    }
+  }
+
+  /** Reads the closing records of a user, all or those that came since, and looks at the tags that are new. */
+  async #scanOnce(grant: Grant, whole: boolean): Promise<void> {
     const u = shortUser(grant.user);
     // A grant that is not valid now may be renewed: nothing is noted as seen before.
     if (!this.#hooks.mayServe(grant) || this.#trust?.valid(u) === undefined) return;
@@ -167,6 +204,9 @@ export class Discovery {
       const from = whole ? 1 : catalogue.nextSeq;
       for await (const { subject, seq } of this.#reader.all(streamOf.tags(u), subjectOf.close(u, "*"), from)) {
         records.set(parseTagSubject(subject).tag, seq);
+        if (records.size + (whole ? 0 : catalogue.size) < MOST_TAGS) continue;
+        this.#log.warn(`looking at ${MOST_TAGS} tags of ${grant.name} only; of others it has to hear live`);
+        break;
       }
       if (whole) catalogue.keepOnly(records);
       const lanes = new Lanes(LOOKS_AT_ONCE);
@@ -198,6 +238,10 @@ export class Discovery {
       // Looking at it tells why.
       return false;
     }
+  }
+
+  #heard({ subject, data }: Msg, look: (data: Uint8Array) => Promise<void>): void {
+    this.#hints.add(parseTagSubject(subject).u, subject, data, look);
   }
 
   /** A cancel record was heard; only a hint, what counts is what the broker holds then. */

@@ -18,6 +18,8 @@ const WATCH_MS = 2_000;
 const BLOCKED_MS = 250;
 const PAUSED_MS = 5_000;
 const BROKER_TROUBLE_MS = 1_000;
+/** Bytes of calls that one user may have in hand here, for each slot: two messages of the usual largest size. */
+const BYTES_PER_SLOT = 16 * 2 ** 20;
 /** Averages are rough: what is to end within a time should take half of it at most. */
 const SURELY = 2;
 
@@ -41,6 +43,8 @@ export class Feeder {
   readonly #tags = new Map<string, ActiveTag>();
   /** Users whose answer to a pull is awaited: nobody waits for another user's queue, which may never answer. */
   readonly #pulling = new Set<string>();
+  /** By user, the size of their messages that are held, run or are being stored. */
+  readonly #bytes = new Map<string, number>();
   /** Tags whose queues were seen to hold something, and until when that is good enough to keep room for them. */
   readonly #queued = new Map<ActiveTag, number>();
   readonly #looking = new Set<ActiveTag>();
@@ -127,12 +131,25 @@ export class Feeder {
     if (this.#crowded || tag.want(this.#slots) > 0) this.#wake();
   }
 
-  /** A message that has run has left this worker. */
-  ended(tag: ActiveTag): void {
+  /** A message of so many bytes that has run has left this worker. */
+  ended(tag: ActiveTag, bytes: number): void {
+    const wasFull = this.#isFull(tag);
     tag.storing--;
+    this.#count(tag, -bytes);
     // One of the calls that may run at once is free again.
     if (tag.limited) tag.restUntilMs = 0;
-    if (tag.expired || tag.ended || tag.want(this.#slots) > 0) this.#wake();
+    if (wasFull || tag.expired || tag.ended || tag.want(this.#slots) > 0) this.#wake();
+  }
+
+  /** Whether the calls of the tag's submitter take as much memory here as they may. */
+  #isFull({ runnable: { u } }: ActiveTag): boolean {
+    return (this.#bytes.get(u) ?? 0) >= BYTES_PER_SLOT * this.#slots;
+  }
+
+  #count({ runnable: { u } }: ActiveTag, bytes: number): void {
+    const now = (this.#bytes.get(u) ?? 0) + bytes;
+    if (now > 0) this.#bytes.set(u, now);
+    else this.#bytes.delete(u);
   }
 
   /** How many messages of a tag may be taken now, held ahead included. */
@@ -167,7 +184,11 @@ export class Feeder {
     this.#turnChangesMs = Number.POSITIVE_INFINITY;
     const ready = this.tags.filter(
       (tag) =>
-        !this.#pulling.has(tag.runnable.u) && tag.restUntilMs <= now && tag.want(this.#slots) > 0 && this.#served(tag),
+        !this.#pulling.has(tag.runnable.u) &&
+        tag.restUntilMs <= now &&
+        tag.want(this.#slots) > 0 &&
+        !this.#isFull(tag) &&
+        this.#served(tag),
     );
     const first = this.#fairness.first(ready, this.tags);
     if (first === undefined) return undefined;
@@ -276,6 +297,7 @@ export class Feeder {
         continue;
       }
       tag.held++;
+      this.#count(tag, delivery.data.length);
       this.#take(tag, delivery);
     }
     if (deliveries.length > 0) {

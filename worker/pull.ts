@@ -35,6 +35,9 @@ const STALL_MS = 5_000;
  */
 const LIMITED_EXPIRES_MS = 20;
 
+/** A pull brings no more than this, or what two messages of the largest size take. */
+const PULL_BYTES = 32 * 2 ** 20;
+
 function delivery(nc: NatsConnection, acks: Acks, leases: LeaseHolder, message: Msg): Delivery {
   const reply = message.reply ?? "";
   let abandoned = false;
@@ -72,6 +75,7 @@ interface Pending {
   /** Subjects of the tag's calls begin with this. */
   prefix: string;
   left: number;
+  leftBytes: number;
   deliveries: Delivery[];
   finish(): void;
 }
@@ -127,7 +131,9 @@ export class Puller {
     if (pending === undefined || !message.subject.startsWith(pending.prefix)) return;
     if (!isAckOf(message.reply ?? "", pending.u, pending.tag)) return;
     pending.deliveries.push(delivery(this.#nc, this.#acks, this.#leases, message));
-    if (--pending.left === 0) pending.finish();
+    pending.leftBytes -= message.data.length;
+    // A user who answers in the broker's place sends what they like.
+    if (--pending.left === 0 || pending.leftBytes <= 0) pending.finish();
   }
 
   /**
@@ -136,6 +142,7 @@ export class Puller {
    * @param limited whether the tag limits how many of its calls run at once
    */
   pull(u: string, tag: string, batch: number, limited: boolean): Promise<Delivery[]> {
+    const bytes = Math.max(PULL_BYTES, 2 * (this.#nc.info?.max_payload ?? 0));
     return new Promise((resolve) => {
       const timer = setTimeout(() => pending.finish(), STALL_MS);
       const pending: Pending = {
@@ -144,6 +151,7 @@ export class Puller {
         tag,
         prefix: subjectOf.call(u, tag, "*").slice(0, -1),
         left: batch,
+        leftBytes: bytes,
         deliveries: [],
         finish: () => {
           clearTimeout(timer);
@@ -153,7 +161,12 @@ export class Puller {
       };
       this.#pending.set(u, pending);
       const subject = `${IMPORTED_API}.CONSUMER.MSG.NEXT.${streamOf.calls(u)}.${consumerOf(tag)}`;
-      const request = { batch, no_wait: true, ...(limited ? { expires: nanos(LIMITED_EXPIRES_MS) } : {}) };
+      const request = {
+        batch,
+        max_bytes: bytes,
+        no_wait: true,
+        ...(limited ? { expires: nanos(LIMITED_EXPIRES_MS) } : {}),
+      };
       this.#nc.publish(subject, JSON.stringify(request), { reply: pending.inbox });
     });
   }

@@ -46,8 +46,8 @@ export interface RunnerOptions {
   onRan(tag: ActiveTag, tookMs: number): void;
   /** A message is to come again after so many milliseconds. */
   onDelayed(tag: ActiveTag, delayMs: number): void;
-  /** A message that has run has left this worker's hands, whichever way. */
-  onEnded(tag: ActiveTag): void;
+  /** A message of so many bytes that has run has left this worker's hands, whichever way. */
+  onEnded(tag: ActiveTag, bytes: number): void;
 }
 
 /** Why a job was refused, where it was. */
@@ -132,7 +132,7 @@ export class Runner {
       if (job !== undefined) this.#jobs.delete(job);
       if (job?.alone === true) tag.suspects--;
       if (job?.ran !== true) this.#options.onRan(tag, job?.tookMs ?? 0);
-      this.#options.onEnded(tag);
+      this.#options.onEnded(tag, delivery.data.length);
     }
   }
 

@@ -33,6 +33,7 @@ import { LogWriter } from "./logs.ts";
 import { workerName } from "./name.ts";
 import type { WorkerOptions } from "./options.ts";
 import { packagesFolder } from "./packages/index.ts";
+import { PerUser } from "./per-user.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
 import { Runner } from "./runner.ts";
@@ -72,6 +73,7 @@ export class Worker {
   readonly #setups = new Map<string, Promise<TagSetup>>();
   readonly #codes: CodeCache;
   readonly #cuts = new Cuts();
+  readonly #obeying = new PerUser();
   #discovery: Discovery | undefined;
   #resolveFinished: () => void = () => undefined;
   #rejectFinished: (reason: Error) => void = () => undefined;
@@ -193,8 +195,8 @@ export class Worker {
       mayBegin: (tag) => this.#mayBegin(tag),
       setupOf: (tag) => this.#setupOf(tag),
       onRan: (tag, tookMs) => this.#feeder.ran(tag, tookMs),
-      onEnded: (tag) => {
-        this.#feeder.ended(tag);
+      onEnded: (tag, bytes) => {
+        this.#feeder.ended(tag, bytes);
         this.#leave.ended();
       },
       onDelayed: (tag, delayMs) => {
@@ -253,7 +255,7 @@ export class Worker {
       onTrust: () => this.#onTrust(),
       onSweep: async () => {
         this.#feeder.lookAgain();
-        for (const tag of this.#feeder.tags) await this.#obey(tag);
+        await this.#obeying.run(this.#feeder.tags, (tag) => this.#obey(tag));
       },
       onTag: (runnable) => {
         const tag = new ActiveTag(runnable, this.memoryBytes);

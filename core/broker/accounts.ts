@@ -181,6 +181,9 @@ export function guestAccountJwt(root: Root): Promise<string> {
   });
 }
 
+/** Programs of one person that are connected at once: many, but not so many that others find no room on the broker. */
+const MOST_CONNECTIONS = 1000;
+
 /** A person's account. An admin also sees all grants; only the root key's owner changes them. */
 export function userAccountJwt(
   root: Root,
@@ -200,7 +203,7 @@ export function userAccountJwt(
   ];
   return encodeAccount(root, name, accountLabel.user(user), {
     revocations,
-    limits: jetStream(quotaBytes, 16),
+    limits: { ...jetStream(quotaBytes, 16), conn: MOST_CONNECTIONS },
     exports: exports([...userOffers(user, "*"), ...operationsOfAnyTag(user).map((operation) => api(operation))]),
     imports: imports(fromHub, root.account(accountLabel.hub)),
   } as Partial<jwt.Account>);
