@@ -135,7 +135,7 @@ describe.skipIf(nats === undefined)("three servers", () => {
     await allWell();
     await follow("humq link");
     expect(await replicas("humq-main")).toEqual([3, 3, 3, 3, 3, 3, 3]);
-    expect(await replicas("humq-main-hub")).toEqual([3, 3]);
+    expect(await replicas("humq-main-hub")).toEqual([3, 3, 3]);
     await follow("step-down");
     await using _worker = await startWorker();
     expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
