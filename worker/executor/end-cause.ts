@@ -2,7 +2,7 @@
 import { constants } from "node:os";
 import { formatMemory } from "../../core/memory.ts";
 import type { Excess } from "./excess.ts";
-import type { EndCause } from "./job.ts";
+import type { EndCause, Job, JobEnd, Outcome } from "./job.ts";
 import { heapLimitMegabytes, type Overuse, overuseMessage } from "./memory-limit.ts";
 import { type Overrun, overrunMessage } from "./time-limit.ts";
 
@@ -103,4 +103,13 @@ export function endCause(facts: EndFacts): EndCause {
   if (OUT_OF_MEMORY.test(stderr)) return { ...base, ...heapCause(facts) };
   if (signal !== null) return { ...base, kind: "signal", message: signalMessage(signal, peakMemoryBytes) };
   return { ...base, kind: "exit", message: `the process ${how} before the call ended` };
+}
+
+/** A job that its executors gave back, one after the other, when it was its turn: its first call without an outcome is to blame. */
+export function givenBack({ first, from }: Job, outcomes: Outcome[], times: number): JobEnd {
+  const last = outcomes.at(-1);
+  const index = last === undefined ? (from ?? first) : last.index + 1;
+  const message = `the process gave the call back, or blamed a later one, ${times} times in a row before it had an outcome`;
+  const cause = { exitCode: null, signal: null, stderr: "", ranMs: 0, peakMemoryBytes: 0 };
+  return { state: "crashed", outcomes, index, cause: { ...cause, kind: "protocol", message } };
 }

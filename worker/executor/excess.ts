@@ -77,7 +77,11 @@ export class ExcessWatch {
     const text = excessOf(taken, this.#allowance);
     if (text === undefined) return;
     const running = this.#running();
-    if (running === undefined) return;
+    // What calls before it have left is nobody's fault who runs, and nobody's to keep.
+    if (running === undefined) {
+      this.#kill();
+      return;
+    }
     const { job, index, ranMs } = running;
     this.#excess = { job, index, ranMs, message: `${text}, and was ended after ${formatDuration(ranMs)}` };
     this.#kill();

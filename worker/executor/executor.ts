@@ -62,6 +62,7 @@ export class Executor<J extends Job = Job> {
   readonly #told: ToldTags;
   #unsent: HeldJob<J>[] = [];
   #headSinceMs = 0;
+  #begun = 0;
   #reading = true;
   #ready = false;
   #exited = false;
@@ -96,7 +97,7 @@ export class Executor<J extends Job = Job> {
       },
       tellMemory: (bytes) => this.#tellMemory(bytes),
     });
-    this.use = new Usage(this.#launched, this.#limits, () => (this.#exited ? 0 : this.runningMs));
+    this.use = new Usage(this.#launched, this.#limits, this);
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
     this.#launched.stderr.on("data", (chunk: Buffer) => this.#output.push("stderr", chunk));
     // A pipe that breaks is the end of the process, which `ended` reports.
@@ -129,7 +130,12 @@ export class Executor<J extends Job = Job> {
 
   /** For how long; 0 where none does. */
   get runningMs(): number {
-    return this.#table.head === undefined ? 0 : performance.now() - this.#headSinceMs;
+    return this.#table.head === undefined || this.#exited ? 0 : performance.now() - this.#headSinceMs;
+  }
+
+  /** How many jobs it has begun. */
+  get begun(): number {
+    return this.#begun;
   }
 
   /** Tells it of a tag, once. Its jobs may follow at once. */
@@ -200,6 +206,7 @@ export class Executor<J extends Job = Job> {
 
   #startJob(held: HeldJob<J>): void {
     this.#headSinceMs = performance.now();
+    this.#begun++;
     this.#limits.next();
     this.#output.startJob();
     this.#handlers.onRunning?.(held.job);
@@ -255,7 +262,7 @@ export class Executor<J extends Job = Job> {
     });
     // What was never up cannot have been taken down by a call.
     if (this.#ready) this.#table.crash(readPosition(positionFd), cause);
-    else this.#table.returnAll(cause.message);
+    else this.#table.returnAll(cause.message, false);
     closeSync(positionFd);
     await this.#group.gone();
     await removeFolder(workDir);

@@ -97,12 +97,18 @@ export class JobTable<J extends Job> {
     this.#announce();
   }
 
-  /** None of them was started, or not beyond the outcomes it has. */
-  returnAll(reason: string): void {
+  /**
+   * None of them was started, or not beyond the outcomes it has.
+   * @param begun whether only the executor says so of the first, in which user code has its hands
+   */
+  returnAll(reason: string, begun = true): void {
     const jobs = [...this.#jobs.values()];
+    const head = this.#head;
     this.#jobs.clear();
     this.#head = undefined;
-    for (const held of jobs) held.finish({ state: "returned", outcomes: held.outcomes, reason });
+    for (const held of jobs) {
+      held.finish({ state: "returned", outcomes: held.outcomes, reason, begun: begun && held === head });
+    }
   }
 
   /**

@@ -93,8 +93,8 @@ export type JobEnd =
   | { state: "refused"; outcomes: Outcome[]; reason: string }
   /** Call `index` took the executor down; those after it were not started. */
   | { state: "crashed"; outcomes: Outcome[]; index: number; cause: EndCause }
-  /** Not started: to be run again or handed back. */
-  | { state: "returned"; outcomes: Outcome[]; reason: string; error?: unknown };
+  /** Not started: to be run again or handed back. `begun`: that is what the executor says, whose turn it was to run it. */
+  | { state: "returned"; outcomes: Outcome[]; reason: string; begun?: boolean; error?: unknown };
 
 /** What a worker wants to hear of its executors; `J` is its own kind of job. */
 export interface JobHandlers<J extends Job> {

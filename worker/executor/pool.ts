@@ -7,6 +7,7 @@
  */
 import { mkdir } from "node:fs/promises";
 import type { MemoryGroups } from "../limits/cgroup.ts";
+import { givenBack } from "./end-cause.ts";
 import { ExecutorStartError } from "./errors.ts";
 import { Executor, type ExecutorOptions } from "./executor.ts";
 import type { EndCause, Job, JobEnd, JobHandlers, TagSetup } from "./job.ts";
@@ -55,6 +56,8 @@ class Slot<J extends Job> {
 
 /** After so many executors in a row that did not come up, jobs are not kept waiting for another. */
 const MAX_START_FAILURES = 3;
+/** An executor may retire just before a job's first call; one that gives it back so often is made to by the call itself. */
+const MAX_VAIN = 3;
 /** A job that runs longer than this lets go of those behind it. */
 const STUCK_MS = 200;
 
@@ -148,7 +151,7 @@ export class ExecutorPool<J extends Job = Job> {
     if (!this.#prepared.has(setup.user)) await this.#preparePackages(setup.user);
     return new Promise((resolve, reject) => {
       if (this.#stopping) return resolve({ state: "returned", outcomes: [], reason: "the worker stops" });
-      this.#waiting.push({ job, setup, outcomes: [], resolve, reject });
+      this.#waiting.push({ job, setup, outcomes: [], vain: 0, resolve, reject });
       this.#dispatch();
     });
   }
@@ -294,7 +297,11 @@ export class ExecutorPool<J extends Job = Job> {
     this.#notePace(entry.job);
     const outcomes = [...entry.outcomes, ...end.outcomes];
     if (end.state === "returned" && end.error === undefined && !killed && !this.#stopping) {
-      this.#waiting.unshift({ ...entry, outcomes });
+      const vain = end.outcomes.length > 0 ? 0 : entry.vain + (end.begun === true ? 1 : 0);
+      if (vain < MAX_VAIN) this.#waiting.unshift({ ...entry, outcomes, vain });
+      else entry.resolve(givenBack(entry.job, outcomes, vain));
+      // No other job is to suffer from what it does to its executors.
+      if (vain > 0) entry.job.alone = true;
     } else {
       entry.resolve({ ...end, outcomes });
     }

@@ -3,6 +3,14 @@ import type { Use, Watched } from "../limits/use-watch.ts";
 import type { CallLimits } from "./call-limits.ts";
 import type { Launched } from "./launch.ts";
 
+/** What runs in it. */
+export interface Calls {
+  /** For how long its job has been running, in milliseconds; 0 where none does. */
+  readonly runningMs: number;
+  /** How many jobs it has begun. */
+  readonly begun: number;
+}
+
 export class Usage implements Watched {
   readonly leader: number | undefined;
   readonly mark: number | undefined;
@@ -11,17 +19,16 @@ export class Usage implements Watched {
   /** How many processes it is while nothing else runs in it. */
   readonly ownProcesses: number;
   readonly #limits: CallLimits;
-  readonly #runningMs: () => number;
+  readonly #calls: Calls;
   #heldBytes = 0;
 
-  /** @param runningMs how long its call has been running, 0 where none does */
-  constructor({ child, mark, workDir, ownProcesses }: Launched, limits: CallLimits, runningMs: () => number) {
+  constructor({ child, mark, workDir, ownProcesses }: Launched, limits: CallLimits, calls: Calls) {
     this.leader = child.pid;
     this.mark = mark?.number;
     this.folder = workDir;
     this.ownProcesses = ownProcesses;
     this.#limits = limits;
-    this.#runningMs = runningMs;
+    this.#calls = calls;
   }
 
   get limitBytes(): number {
@@ -33,7 +40,11 @@ export class Usage implements Watched {
   }
 
   get runningMs(): number {
-    return this.#runningMs();
+    return this.#calls.runningMs;
+  }
+
+  get begun(): number {
+    return this.#calls.begun;
   }
 
   /** Whether it holds so much from its calls that another should have a new one. */
@@ -49,6 +60,6 @@ export class Usage implements Watched {
 
   /** A look found that its files take so much. */
   onFiles(bytes: number, unseen: string | undefined): void {
-    if (this.runningMs > 0) this.#limits.take({ what: "disk", bytes, ...(unseen !== undefined && { unseen }) });
+    this.#limits.take({ what: "disk", bytes, ...(unseen !== undefined && { unseen }) });
   }
 }

@@ -6,6 +6,8 @@ export interface Waiting<J extends Job> {
   setup: TagSetup;
   /** Outcomes of its first calls, from an executor that retired in the middle. */
   outcomes: Outcome[];
+  /** How often in a row it came back from an executor that had begun it, without another outcome. */
+  vain: number;
   resolve(end: JobEnd): void;
   reject(error: Error): void;
 }

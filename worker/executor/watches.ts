@@ -38,7 +38,10 @@ export class Watches<I extends Idler> {
   }
 
   #pidsOf(owner: { readonly folder: string }): readonly number[] {
-    const found = [...this.#idlers].find(({ use }) => use.folder === owner.folder);
-    return found === undefined ? [] : this.#use.processesOf(found.use).map(({ pid }) => pid);
+    const use = [...this.#idlers].find((idler) => idler.use.folder === owner.folder)?.use;
+    if (use === undefined) return [];
+    // Calls that are short are not looked at for what they hold, so their processes are not known.
+    const known = this.#use.processesOf(use);
+    return (known.length > 0 ? known : this.#use.lookAt(use)).map(({ pid }) => pid);
   }
 }

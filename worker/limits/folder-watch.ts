@@ -15,8 +15,10 @@ const REST_MS = 250;
 const COST_RATIO = 10;
 /** but no longer than this. */
 const LONGEST_REST_MS = 10_000;
-/** A call that ran for less is not looked at. */
+/** Each call that has run for so long is looked at; */
 const LEAST_MS = 250;
+/** shorter ones are not, but what several of them leave is. */
+const SHORT_MS = 1_000;
 /** What a file takes besides its content: without it, files without content would be free. */
 const ENTRY_BYTES = 1024;
 /** `st_blocks` counts in these, whatever the file system's own blocks are (stat(2)). */
@@ -29,6 +31,8 @@ export interface FilesOwner {
   readonly diskBytes: number;
   /** For how long its call has been running, in milliseconds; 0 where none does. */
   readonly runningMs: number;
+  /** How many calls, or messages with calls, were begun so far. */
+  readonly begun: number;
   /** @param unseen where they cannot be looked at: why, as half a sentence */
   onFiles(bytes: number, unseen: string | undefined): void;
 }
@@ -102,7 +106,8 @@ async function look(owner: FilesOwner, pids: readonly number[]): Promise<void> {
 }
 
 export class FolderWatch {
-  readonly #owners = new Set<FilesOwner>();
+  /** When each was last looked at, and what it had begun by then. */
+  readonly #owners = new Map<FilesOwner, { atMs: number; begun: number }>();
   readonly #pidsOf: (owner: FilesOwner) => readonly number[];
   readonly #end = new AbortController();
   #isLooking = false;
@@ -114,7 +119,7 @@ export class FolderWatch {
 
   add(owner: FilesOwner): void {
     if (owner.diskBytes === 0 || this.#end.signal.aborted) return;
-    this.#owners.add(owner);
+    this.#owners.set(owner, { atMs: performance.now(), begun: owner.begun });
     if (this.#isLooking) return;
     this.#isLooking = true;
     void this.#look();
@@ -132,7 +137,13 @@ export class FolderWatch {
     const { signal } = this.#end;
     while (this.#owners.size > 0 && !signal.aborted) {
       const beganMs = performance.now();
-      for (const owner of this.#owners) if (owner.runningMs >= LEAST_MS) await look(owner, this.#pidsOf(owner));
+      for (const [owner, last] of this.#owners) {
+        const { begun, runningMs } = owner;
+        const isDue = begun !== last.begun && beganMs - last.atMs >= SHORT_MS;
+        if (!isDue && runningMs < LEAST_MS) continue;
+        Object.assign(last, { atMs: beganMs, begun });
+        await look(owner, this.#pidsOf(owner));
+      }
       const tookMs = performance.now() - beganMs;
       const restMs = Math.min(LONGEST_REST_MS, Math.max(REST_MS, tookMs * COST_RATIO));
       await sleep(restMs, undefined, { signal, ref: false }).catch(() => undefined);

@@ -169,6 +169,7 @@ function watchFiles({ folder, npmCache, allowance }: InstallOptions, onOver: (me
     watch.add({
       folder: place,
       diskBytes,
+      begun: 0,
       get runningMs() {
         return performance.now() - beganMs;
       },

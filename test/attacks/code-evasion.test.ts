@@ -1,0 +1,99 @@
+/** Code that knows how humq looks after calls, and uses what lies between the looks. */
+import { afterEach, describe, expect, test } from "vitest";
+import type { Job, JobEnd } from "../../worker/executor/job.ts";
+import { ExecutorPool, type PoolOptions } from "../../worker/executor/pool.ts";
+import { encodeFrame } from "../../worker/executor/protocol.ts";
+import { isolations, Submitter, scratch } from "../integration/executor-harness.ts";
+
+const pools: ExecutorPool[] = [];
+
+afterEach(async () => {
+  await Promise.all(pools.splice(0).map((pool) => pool.stop("the test is over", 200)));
+});
+
+describe.each(isolations)("with isolation %s", (isolation) => {
+  /** Runs a user's code, message after message, until one does not end as it should; others are served after it. */
+  async function attack(
+    // biome-ignore lint/suspicious/noExplicitAny: any function at all is what users give
+    fn: (...args: any[]) => unknown,
+    messages: unknown[][][],
+    options: Partial<PoolOptions> = {},
+  ): Promise<JobEnd[]> {
+    const pool = await ExecutorPool.open<Job>({ isolation, workRoot: scratch(), slots: 1, ...options }, {});
+    pools.push(pool);
+    const mallory = await Submitter.of(fn);
+    pool.addTag(mallory.setup);
+    const ends: JobEnd[] = [];
+    for (const [number, lists] of messages.entries()) {
+      const end = await pool.run(mallory.job(number * 100, ...lists));
+      ends.push(end);
+      if (end.state !== "done") break;
+    }
+    const other = await Submitter.of(() => "well", { user: "UBOB" });
+    pool.addTag(other.setup);
+    expect((await pool.run(other.job(0, []))).state).toBe("done");
+    return ends;
+  }
+
+  test("a call that has its executor say that it was not started is not run without end", async () => {
+    const retired = Buffer.concat(encodeFrame("retired", { reason: "not started" }));
+    const [end] = await attack(
+      async (frame: string) => {
+        const { writeSync } = await import("node:fs");
+        writeSync(4, Buffer.from(frame, "hex"));
+        await new Promise((resolve) => setTimeout(resolve, 30_000));
+      },
+      [[[retired.toString("hex")]]],
+    );
+    expect(end).toMatchObject({ state: "crashed", index: 0, cause: { message: expect.stringContaining("3 times") } });
+  });
+
+  test("a call that puts the blame on a later call of its message is not run without end", async () => {
+    const [end] = await attack(
+      async (number: number) => {
+        const { writeSync } = await import("node:fs");
+        if (number < 1) return "fine";
+        // The note of what runs: the executor's first job, and the last call of it.
+        const note = Buffer.alloc(12);
+        note.writeUInt32BE(1, 0);
+        note.writeDoubleBE(4, 4);
+        writeSync(6, note, 0, 12, 0);
+        process.kill(process.pid, "SIGKILL");
+        for (;;);
+      },
+      [[[0], [1], [1], [1], [1]]],
+    );
+    expect(end).toMatchObject({ state: "crashed", index: 1, cause: { message: expect.stringContaining("3 times") } });
+  });
+
+  const allowance = { processes: 500, diskBytes: 30_000_000, outputBytes: 10_000_000, openFiles: 500 };
+
+  test.each([
+    "files without a name, which calls before have left open",
+    "files that calls before have kept from being removed",
+  ])("short calls cannot fill the disk together by %s", async (way) => {
+    const ends = await attack(
+      async (how: string) => {
+        // The modules themselves, which the executor uses as well.
+        const fs = process.getBuiltinModule("node:fs");
+        const number = (Reflect.get(globalThis, "number") ?? 0) + 1;
+        Reflect.set(globalThis, "number", number);
+        if (how.startsWith("files that") && number === 1) {
+          fs.readdirSync = (() => []) as never;
+          process.getBuiltinModule("node:module").syncBuiltinESMExports();
+        }
+        const name = `file-${number}`;
+        const fd = fs.openSync(name, "w");
+        fs.writeSync(fd, Buffer.alloc(5_000_000, 1));
+        if (how.startsWith("files without")) fs.rmSync(name);
+        else fs.closeSync(fd);
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      },
+      // 5 MB and a tenth of a second each, 300 MB at most.
+      Array.from({ length: 60 }, () => [[way]]),
+      { allowance },
+    );
+    const cause = { kind: "limit", message: expect.stringMatching(/^over this worker's limit of 30MB of files: /) };
+    expect(ends.at(-1)).toMatchObject({ state: "crashed", cause });
+  });
+});
