@@ -80,7 +80,9 @@ export async function withShared<T>(
     const reader = await StreamReader.open(nc, IMPORTED_API);
     const manifest = await openManifest(reader, shared);
     const u = shortUser(owner.user);
-    return await action({ nc, owner, share, reader, u, manifest, tagKey: kindKeysOf(share.keys), callsHidden: true });
+    const { signingKey } = owner;
+    const tagKey = kindKeysOf(share.keys);
+    return await action({ nc, owner, share, reader, u, manifest, signingKey, tagKey, callsHidden: true });
   } finally {
     await nc.close();
   }

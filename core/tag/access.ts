@@ -15,6 +15,8 @@ export interface TagAccess {
   reader: StreamReader;
   u: string;
   manifest: Manifest;
+  /** One's own. */
+  signingKey: Uint8Array;
   tagKey: Uint8Array;
   options: TagOptions;
   /** Absent while the submit has not ended, or where it was cut off. */
@@ -83,5 +85,5 @@ export async function openTag(session: Session, tag: string): Promise<TagAccess>
     closing = openSigned(closingRecord, storedClosing.data, signingKey, "you");
     checkOwner(closing, session, tag);
   }
-  return { session, reader, u, manifest, tagKey, options, closing, addedRecords: added.records };
+  return { session, reader, u, manifest, signingKey, tagKey, options, closing, addedRecords: added.records };
 }

@@ -12,6 +12,7 @@ import {
   type SpilledValue,
 } from "../outcome.ts";
 import { PART_BYTES } from "../submit/messages.ts";
+import { readAdded } from "../trust/added.ts";
 import type { Manifest } from "../trust/manifest.ts";
 import { leafHash } from "../trust/merkle.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
@@ -21,7 +22,9 @@ import { MAX_ENCODED_BYTES } from "../values/index.ts";
 /** What outcomes are read with, by their tag's submitter or by somebody the tag is shared with. */
 export interface OutcomeAccess {
   u: string;
-  manifest: Pick<Manifest, "rootKey" | "user" | "tag">;
+  manifest: Pick<Manifest, "rootKey" | "user" | "tag" | "datacenters">;
+  /** Ed25519 key of the submitter. */
+  signingKey: Uint8Array;
   tagKey: OpeningKey;
   /** May ask for what lies on one subject. */
   reader: Pick<StreamReader, "last">;
@@ -95,6 +98,19 @@ export interface OpenedOutcome extends DecodedOutcome {
   message: OutcomeMessage;
 }
 
+/**
+ * Whether the tag names the datacenter, or it was added by now. Others can store in the submitter's account as well, and
+ * whoever reads what is shared can seal.
+ */
+async function isNamed({ reader, u, manifest, signingKey }: OutcomeAccess, datacenter: string): Promise<boolean> {
+  const { datacenters, ...owner } = manifest;
+  if (datacenters.includes(datacenter)) return true;
+  const ask = (number: number) => reader.last(streamOf.tags(u), subjectOf.keys(u, owner.tag, number));
+  const added = await readAdded(ask, { ...owner, signingKey, name: "the tag's submitter" });
+  for (const name of added.datacenters) if (!datacenters.includes(name)) datacenters.push(name);
+  return datacenters.includes(datacenter);
+}
+
 /** Whether `hash` is that of what lies in the call's place now, be it what was submitted or not. */
 async function isOfStored(access: OutcomeAccess, index: number, hash: Uint8Array): Promise<boolean> {
   const { reader, u, manifest, callsHidden = false } = access;
@@ -120,6 +136,8 @@ export async function openHead(
   const message = decodeOutcomeMessage(data);
   if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
   const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
+  if (!(await isNamed(access, datacenter)))
+    throw new RefusedError(`${kind} of call ${index}: ${access.manifest.tag} does not name datacenter ${datacenter}`);
   const { state } = decoded.meta;
   if ((decoded.spilled === undefined) !== (message.partsId === "")) {
     throw new RefusedError(
