@@ -2,7 +2,7 @@
 import type { AuditReader, WorkerRecord } from "../core/audit/read.ts";
 import { HumqError } from "../core/errors.ts";
 import { auditLine } from "./audit-line.ts";
-import { writeData } from "./output.ts";
+import { message, writeData } from "./output.ts";
 import { printableJson } from "./terminal.ts";
 
 /** @throws HumqError where a log was changed, when all of it is written */
@@ -20,7 +20,13 @@ export async function writeAudit(
   }
   const { damage, logs } = reader;
   if (asJson) await writeData(`],\n"damage":${shown(damage)},\n"logs":${shown(logs)}}\n`);
-  if (damage.length === 0) return;
+  if (damage.length === 0) {
+    // An empty list is the answer to a program; a person may look on the wrong machine.
+    if (!asJson && logs.length === 0)
+      message("No worker of this instance has run on this machine with this HUMQ_HOME: there is no audit log.");
+    else if (!asJson && count === 0) message("The audit logs are whole, and hold no such record.");
+    return;
+  }
   const list = damage.map(({ log, what }) => `  ${log}: ${what}`).join("\n");
   throw new HumqError(
     "audit",

@@ -2,7 +2,8 @@
 import { createRequire } from "node:module";
 import { CLIError, ExitError } from "@oclif/core/errors";
 import { asBrokerError } from "../core/broker/trouble.ts";
-import { HumqError } from "../core/errors.ts";
+import { AccessOverError, HumqError } from "../core/errors.ts";
+import { nearest } from "../core/suggest.ts";
 import { VERSION } from "../core/version.ts";
 import { withFlagNames } from "./flag-name.ts";
 import { OutputClosed } from "./output.ts";
@@ -45,11 +46,38 @@ function isHumqError(error: unknown): error is HumqError {
   return false;
 }
 
+/** What to do about it, where the library leaves that to who calls it. */
+function adviceOn(error: HumqError): string {
+  const isExpired = error instanceof AccessOverError && error.why === "expired";
+  return isExpired ? ". Ask the instance's owner to renew it (humq grant NAME); nothing else is needed." : "";
+}
+
+/** oclif's error for a flag that the command does not have; its class is not exported. */
+interface UnknownFlag extends CLIError {
+  flags: string[];
+  parse: { input: { flags: object } };
+}
+
+function isUnknownFlag(error: CLIError): error is UnknownFlag {
+  return "flags" in error && Array.isArray(error.flags) && "parse" in error;
+}
+
+function hintFor(error: CLIError): string {
+  if (!isUnknownFlag(error)) return "";
+  const known = Object.keys(error.parse.input.flags);
+  const hint = nearest((error.flags[0] ?? "").replace(/^-+/, ""), known);
+  return hint === undefined ? "" : `. Did you mean --${hint}?`;
+}
+
 /** What oclif says of flags and arguments that it does not take, without its advice on flags of several values. */
-function refusal({ message }: CLIError): string {
-  return message
+function refusal(error: CLIError): string {
+  return error.message
+    .replace(/^Nonexistent flags?: .*$/m, (said) => said + hintFor(error))
     .replace(/\n\nNote: [\s\S]*?beginning of arguments\./, "")
     .replace(/^Parsing (\S+) \n\t/, "$1: ")
+    .replace(/^The following errors? occurred:\n\s*/, "")
+    .replace(/(--[\w-]+)=true cannot also/g, "$1 cannot also")
+    .replace(/^All of the following must be provided when using (--\S+): (.*)$/m, "$1 goes with $2")
     .replace(/\nSee more help with --help$/, "\nSee --help.");
 }
 
@@ -66,7 +94,7 @@ export function failureOf(thrown: unknown): Failure {
   if (isHumqError(error)) {
     const { code, message } = error;
     const exitCode = EXIT_BY_CODE[code] ?? EXIT.failed;
-    return { exitCode, code, message: code === "usage" ? withFlagNames(message) : message };
+    return { exitCode, code, message: code === "usage" ? withFlagNames(message) : message + adviceOn(error) };
   }
   if (error instanceof CLIError) return { exitCode: EXIT.usage, code: "usage", message: refusal(error) };
   const stack = error instanceof Error ? (error.stack ?? String(error)) : String(error);

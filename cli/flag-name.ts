@@ -1,6 +1,6 @@
 /** The library speaks of its options, the command line of its flags. */
 
-const OPTION = /\b(?:submit|pull|worker|cancel|retry|delete) option (\w+)/g;
+const OPTION = /\b(?:submit|pull|worker|cancel|retry|delete|share) option (\w+)/g;
 /** Options whose flag has another name. */
 const FLAGS: Readonly<Record<string, string>> = { packages: "package", datacenters: "datacenter" };
 

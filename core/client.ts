@@ -5,7 +5,7 @@ import { changeConcurrency } from "./control/concurrency.ts";
 import { checkDelete, type DeleteOptions, deleteOf } from "./control/delete.ts";
 import { InstanceError } from "./errors.ts";
 import { findInstance } from "./instance/home.ts";
-import { openSession, type Session } from "./instance/session.ts";
+import { openAnySession, openSession, type Session } from "./instance/session.ts";
 import { checkConcurrency } from "./options.ts";
 import { withShared } from "./share/access.ts";
 import { findAnyTag } from "./share/find.ts";
@@ -54,6 +54,11 @@ export class Client {
    */
   static async open(options: { instance?: string } = {}): Promise<Client> {
     return new Client(await openSession(findInstance(options.instance)));
+  }
+
+  /** As {@link Client.open}; where only a datacenter's key is on this machine, as that datacenter, which can `ping` and little else. */
+  static async openAny(options: { instance?: string } = {}): Promise<Client> {
+    return new Client(await openAnySession(findInstance(options.instance), "humq"));
   }
 
   async ping(): Promise<Pong> {

@@ -30,7 +30,10 @@ export async function logIn(
     name: "humq worker",
     ...(ownKey ? {} : { datacenter }),
     onStatus: (status) => {
-      if (status.type === "reconnect") onReconnect();
+      if (status.type === "disconnect") log.warn("the connection to the broker is lost; trying again until it is back");
+      if (status.type !== "reconnect") return;
+      log.info("connected to the broker again");
+      onReconnect();
     },
   });
   const { grant } = session;

@@ -9,7 +9,7 @@ export default class Ping extends HumqCommand {
     const { Client } = await import("../../core/client.ts");
     const { readyInstance } = await import("../instance.ts");
     const instance = await readyInstance(flags.instance);
-    await using client = await Client.open({ instance: instance.name });
+    await using client = await Client.openAny({ instance: instance.name });
     const pong = await client.ping();
     const { server, serverVersion, name, role, roundTripMs } = pong;
     await this.print(

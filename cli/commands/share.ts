@@ -1,5 +1,6 @@
 import { Args, Flags } from "@oclif/core";
 import { UsageError } from "../../core/errors.ts";
+import type { EndsWith } from "../../core/share/share.ts";
 import type { Tag } from "../../core/tag/tag.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { tagArg, withTag } from "../control.ts";
@@ -12,6 +13,14 @@ interface Shared {
   tag: string;
   shares: { name: string; sharedMs: number; expiresMs: number }[];
 }
+
+/** Why it ends when it does, where that was not asked for. */
+const BECAUSE: Readonly<Record<EndsWith, (name: string) => string>> = {
+  option: () => "",
+  tag: () => ", as long as the broker keeps it",
+  mine: () => ", when your grant ends; once it is renewed, share again",
+  theirs: (name) => `, when the grant of ${name} ends; once it is renewed, share again`,
+};
 
 export default class Share extends HumqCommand {
   static override summary = "Let somebody else read a tag's results, or let another datacenter run it.";
@@ -50,20 +59,20 @@ kept the login can go on reading this one tag until the share would have ended: 
   async run(): Promise<Shared> {
     const { args, flags } = await this.parse(Share);
     const { expires, list, remove, datacenter = [] } = flags;
+    if (args.name === undefined && (remove || expires !== undefined)) {
+      throw new UsageError("--remove and --expires are about a person: humq share TAG NAME");
+    }
     if (args.name === undefined && !list && datacenter.length === 0) {
       throw new UsageError(
         "name whom to share it with (humq share TAG NAME), or a --datacenter that may run it; --list says who has it",
       );
     }
-    if (args.name === undefined && (remove || expires !== undefined)) {
-      throw new UsageError("--remove and --expires are about a person: humq share TAG NAME");
-    }
     return withTag(args.tag, flags.instance, async (tag) => {
       if (datacenter.length > 0) await addTo(tag, datacenter);
       if (args.name !== undefined && remove) await takeFrom(tag, args.name);
       else if (args.name !== undefined && !list) {
-        const { name, expiresMs } = await tag.share(args.name, defined({ expires }));
-        message(`${tag.name}: ${name} can read it until ${moment(expiresMs)}.`);
+        const { name, expiresMs, endsWith } = await tag.share(args.name, defined({ expires }));
+        message(`${tag.name}: ${name} can read it until ${moment(expiresMs)}${BECAUSE[endsWith](name)}.`);
       }
       const shares = (await tag.shares()).map(({ name, sharedMs, expiresMs }) => ({ name, sharedMs, expiresMs }));
       if (list) {

@@ -4,12 +4,13 @@ import {
   ClosedConnectionError,
   ConnectionError,
   DrainingConnectionError,
+  type NatsConnection,
   NoRespondersError,
   PermissionViolationError,
   RequestError,
   TimeoutError,
 } from "@nats-io/transport-node";
-import { BrokerError } from "../errors.ts";
+import { BrokerError, HumqError } from "../errors.ts";
 
 const CLIENT_ERRORS = [
   JetStreamApiError,
@@ -48,6 +49,13 @@ export function adviceOn(message: string): string | undefined {
 /** Whether the same may go well a while later: the broker is away, or busy. */
 export function isBrokerTrouble(error: unknown): boolean {
   return error instanceof BrokerError || CLIENT_ERRORS.some((type) => error instanceof type);
+}
+
+/** Why a connection ended: what ended it, where that says more than that it is closed. */
+export async function whyClosed(nc: NatsConnection, error: unknown): Promise<unknown> {
+  if (!nc.isClosed() || !isBrokerTrouble(error)) return error;
+  const reason = await nc.closed();
+  return reason instanceof HumqError ? reason : error;
 }
 
 /** @returns the error itself where it is not one of the NATS client */

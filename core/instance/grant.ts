@@ -48,6 +48,11 @@ function checkNames(name: string, datacenters: readonly string[]): void {
   }
 }
 
+function checkExpiry(expiresInMs: number | undefined): void {
+  if (expiresInMs === undefined || expiresInMs > 0) return;
+  throw new UsageError("expires: expected more than 0; to take access back: humq revoke NAME");
+}
+
 function checkQuota(role: Role, quotaBytes: number | undefined): void {
   if (quotaBytes === undefined) return;
   if (role === "worker") {
@@ -181,6 +186,7 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   const role = options.role ?? "submitter";
   checkRole(role);
   checkQuota(role, options.quotaBytes);
+  checkExpiry(options.expiresInMs);
   if (options.newKey === true && role !== "worker") {
     throw new UsageError("--new-key is for the new key of a datacenter: it goes with --role worker");
   }

@@ -1,5 +1,5 @@
 /** One connection per instance and process, shared by what needs it and closed soon after the last use. */
-import { asBrokerError } from "../broker/trouble.ts";
+import { asBrokerError, whyClosed } from "../broker/trouble.ts";
 import { atWork } from "../ending.ts";
 import { findInstance } from "./home.ts";
 import { openSession, type Session } from "./session.ts";
@@ -43,14 +43,12 @@ export async function withSession<T>(
     const { session } = lease;
     return await atWork(async () => action(await session));
   } catch (error) {
-    if (
-      await lease.session.then(
-        (session) => session.nc.isClosed(),
-        () => true,
-      )
-    )
-      leases.delete(found.folder);
-    throw asBrokerError(error);
+    const nc = await lease.session.then(
+      (session) => session.nc,
+      () => undefined,
+    );
+    if (nc === undefined || nc.isClosed()) leases.delete(found.folder);
+    throw asBrokerError(nc === undefined ? error : await whyClosed(nc, error));
   } finally {
     release(found.folder, lease);
   }

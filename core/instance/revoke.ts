@@ -9,6 +9,7 @@ import { issuedOf } from "./grant.ts";
 import { findInstance } from "./home.ts";
 import { updateReaders } from "./people.ts";
 
+/** @throws InstanceError where nobody was granted access under that name */
 function find(grants: readonly Grant[], name: string): Grant {
   const named = grants.filter((grant) => grant.name === name);
   // A name may have gone on to a new identity of the same person.
@@ -68,6 +69,19 @@ export async function listAccess(options: { instance?: string } = {}): Promise<A
       return { grant, state, revokedMs };
     });
     return access.sort((a, b) => a.grant.name.localeCompare(b.grant.name));
+  } finally {
+    await admin.close();
+  }
+}
+
+/**
+ * The grant that stands under a name, also one that is over: its keys are those of the request. Needs the root key.
+ * @throws InstanceError where nobody was granted access under that name
+ */
+export async function grantOf(name: string, options: { instance?: string } = {}): Promise<Grant> {
+  const admin = Admin.open(findInstance(options.instance));
+  try {
+    return find(await admin.grants(), name);
   } finally {
     await admin.close();
   }

@@ -111,9 +111,11 @@ export async function openSession(
   const { datacenter, onStatus } = options;
   const identity = instance.identity(datacenter);
   if (identity === undefined) {
+    const keys = instance.datacenters();
+    const others = keys.length === 0 ? "" : `, only the key of datacenter ${keys.join(", ")} for its workers`;
     throw new InstanceError(
       datacenter === undefined
-        ? `you have no identity for "${instance.name}" here. Make one: humq request LINK`
+        ? `you have no identity for "${instance.name}" here${others}. Make one: humq request LINK`
         : `this machine has no key of datacenter "${datacenter}". Make one: humq request LINK --datacenter ${datacenter}`,
     );
   }
@@ -144,4 +146,11 @@ export async function openSession(
     if (fresh.userJwt === grant.userJwt) throw error;
     return logIn(fresh);
   }
+}
+
+/** As the person or, where only a datacenter's key is here, as that datacenter; as {@link openSession}. */
+export function openAnySession(instance: Instance, name: string): Promise<Session> {
+  const [datacenter] = instance.datacenters();
+  const asDatacenter = instance.identity() === undefined && datacenter !== undefined;
+  return openSession(instance, asDatacenter ? { datacenter, name } : { name });
 }

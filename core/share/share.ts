@@ -27,6 +27,24 @@ export interface SharedWith {
   expiresMs: number;
 }
 
+/** Whose end is the share's: what was asked for, the tag's, one's own grant's, or the reader's grant's. */
+export type EndsWith = "option" | "tag" | "mine" | "theirs";
+
+/** A share that was made. */
+export interface Made extends SharedWith {
+  endsWith: EndsWith;
+}
+
+/** What ends first; a time of 0 is never. */
+function firstEnd(ends: Readonly<Record<EndsWith, number>>): { endsWith: EndsWith; expiresMs: number } {
+  const [first] = (Object.entries(ends) as [EndsWith, number][])
+    .filter(([, ms]) => ms > 0)
+    .sort(([, a], [, b]) => a - b);
+  // The tag has an end always.
+  const [endsWith, expiresMs] = first ?? ["tag", ends.tag];
+  return { endsWith, expiresMs: Math.floor(expiresMs) };
+}
+
 function lifetimeMs({ expires }: ShareOptions): number {
   if (expires === undefined) return Number.POSITIVE_INFINITY;
   const forMs = parseDuration(expires, "share option expires");
@@ -46,7 +64,7 @@ export function checkShare(options: ShareOptions): void {
  * @param name as the owner granted it
  * @throws InstanceError where nobody is called so, or the tag's submit did not end; RefusedError where their grant is over
  */
-export async function shareTag(access: TagAccess, name: string, options: ShareOptions = {}): Promise<SharedWith> {
+export async function shareTag(access: TagAccess, name: string, options: ShareOptions = {}): Promise<Made> {
   const { session, manifest, closing, tagKey } = access;
   const { tag, createdMs, notAfterMs, datacenters } = manifest;
   if (closing === undefined)
@@ -55,8 +73,12 @@ export async function shareTag(access: TagAccess, name: string, options: ShareOp
   const [reader, self] = await Promise.all([findPerson(session, name), findSelf(session)]);
   const sharedMs = Date.now();
   // Grants of either side that end, end what is shared.
-  const ends = [reader.expiresMs, self.expiresMs].filter((ms) => ms > 0);
-  const expiresMs = Math.floor(Math.min(sharedMs + lifetimeMs(options), notAfterMs, ...ends));
+  const { endsWith, expiresMs } = firstEnd({
+    option: sharedMs + lifetimeMs(options),
+    tag: notAfterMs,
+    mine: self.expiresMs,
+    theirs: reader.expiresMs,
+  });
   const { user, encryptionKey } = reader;
   const login = await readerJwt(session.identity.issuer, { account: self.readers, reader: user, tag, expiresMs });
   const share = {
@@ -75,7 +97,7 @@ export async function shareTag(access: TagAccess, name: string, options: ShareOp
     ...given.filter((other) => other.reader.user !== user || other.share.tag !== tag),
     { reader: { name, user, encryptionKey }, share },
   ]);
-  return { tag, name, sharedMs, expiresMs };
+  return { tag, name, sharedMs, expiresMs, endsWith };
 }
 
 /** Whom the tag is shared with now. */

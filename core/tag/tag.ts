@@ -13,7 +13,15 @@ import { withShared } from "../share/access.ts";
 import { addDatacenters } from "../share/datacenters.ts";
 import { checkOwn, findAnyTag, newSharedArchive, sharedOf } from "../share/find.ts";
 import { pullShared } from "../share/pull.ts";
-import { checkShare, type SharedWith, type ShareOptions, sharesOf, shareTag, unshareTag } from "../share/share.ts";
+import {
+  checkShare,
+  type Made,
+  type SharedWith,
+  type ShareOptions,
+  sharesOf,
+  shareTag,
+  unshareTag,
+} from "../share/share.ts";
 import { sharedStatus } from "../share/status.ts";
 import { shown } from "../shown.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
@@ -337,7 +345,7 @@ export class Tag<R = unknown> {
    * @param name of the person, as the instance's owner granted it
    * @throws InstanceError where nobody is called so; UsageError where the option `expires` is no duration
    */
-  share(name: string, options: ShareOptions = {}): Promise<SharedWith> {
+  share(name: string, options: ShareOptions = {}): Promise<Made> {
     checkShare(options);
     return withSession(this.#instance, async (session) =>
       shareTag(await openLiveTag(session, this.name), name, options),

@@ -1,5 +1,5 @@
 /** A connection for as long as somebody reads from a generator. */
-import { asBrokerError } from "../broker/trouble.ts";
+import { asBrokerError, whyClosed } from "../broker/trouble.ts";
 import { withSession } from "../instance/lease.ts";
 import type { Session } from "../instance/session.ts";
 
@@ -16,9 +16,12 @@ export async function* leased<T>(
   });
   lease.catch(opened.reject);
   try {
-    yield* await read(await opened.promise);
-  } catch (error) {
-    throw asBrokerError(error);
+    const session = await opened.promise;
+    try {
+      yield* await read(session);
+    } catch (error) {
+      throw asBrokerError(await whyClosed(session.nc, error));
+    }
   } finally {
     done.resolve();
     await lease.catch(() => undefined);

@@ -46,6 +46,7 @@ test("of an instance: broker, clock, grant, datacenters and their workers, files
     broker: { status: "ok" },
     clock: { status: "ok", message: expect.stringMatching(/^within \d+(\.\d+)?m?s of the server's$/) },
     grant: { status: "ok", message: expect.stringMatching(/\(admin\), valid for ever$/) },
+    revocations: { status: "ok", message: expect.stringMatching(/^list \d+ is good until 20/) },
     datacenters: { status: "ok", message: "local (1 worker)" },
   });
 

@@ -83,6 +83,52 @@ test("a person asks, is granted, and is in with the next command", async () => {
   expect(stdout).toMatch(/^alice +admin +valid +all +20.*Z +never +10GB +U[A-Z2-7]{55}$/m);
 });
 
+test("a grant is renewed by its name alone: keys, role, datacenters and quota stay", async () => {
+  using carol = new Home();
+  await owner.run([
+    "grant",
+    await request(carol),
+    "carol",
+    "--quota",
+    "10GB",
+    "--datacenter",
+    "local",
+    "--expires",
+    "1h",
+  ]);
+  const before = (await owner.json<GrantJson[]>(["users"])).json.find(({ name }) => name === "carol");
+  const { json } = await owner.json<GrantJson>(["grant", "carol", "--expires", "2d"]);
+  expect(json).toMatchObject({ user: before?.user, role: "submitter", datacenters: ["local"], quotaBytes: 10e9 });
+  expect(json.expiresMs - json.issuedMs).toBe(2 * 24 * 60 * 60_000);
+  await owner.run(["revoke", "carol", "--force"]);
+  const { stderr } = await owner.run(["grant", "carol", "--expires", "1d"]);
+  expect(stderr).toMatch(/^Granted carol on "local" as submitter for local, with a quota of 10GB, until /);
+  expect((await carol.json(["ping"])).json).toMatchObject({ name: "carol" });
+  expect(await failure(owner, ["grant", "carl", "--expires", "1d"])).toMatchObject({
+    code: 1,
+    message: expect.stringMatching(/^nobody is granted access as "carl" .*Did you mean carol\?$/),
+  });
+  expect(await failure(owner, ["grant", "carol", "--expires", "0s"])).toEqual({
+    code: 2,
+    message: "expires: expected more than 0; to take access back: humq revoke NAME",
+  });
+});
+
+test("on a machine with a datacenter's key only, ping logs in as the datacenter, and other commands name it", async () => {
+  using machine = new Home();
+  await owner.run(["grant", await request(machine, ["--datacenter", "gpu"]), "gpu", "--role", "worker"]);
+  expect((await machine.json(["ping"])).json).toMatchObject({ name: "gpu", role: "worker" });
+  expect((await failure(machine, ["tags"])).message).toBe(
+    'you have no identity for "local" here, only the key of datacenter gpu for its workers. Make one: humq request LINK',
+  );
+});
+
+test("an audit of a machine where no worker ran says so", async () => {
+  const { code, stdout, stderr } = await owner.run(["audit"]);
+  expect([code, stdout]).toEqual([0, ""]);
+  expect(stderr).toMatch(/^No worker of this instance has run on this machine/);
+});
+
 test("the owner's own folders keep instances apart by name", async () => {
   using bob = new Home();
   const asked = await request(bob, ["--instance", "work"]);

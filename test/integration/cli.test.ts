@@ -50,7 +50,12 @@ const WRONG: [args: string, message: string][] = [
   ["pull", "Missing 1 required arg:\ntag  name, any unambiguous beginning of it, or last\nSee --help."],
   ["up --port http", "--port: Expected an integer but received: http\nSee --help."],
   ["up --port 99999", "--port: Expected an integer less than or equal to 65535 but received: 99999\nSee --help."],
-  ["submit x.ts", "The following error occurred:\n  Missing required flag args\nSee --help."],
+  ["submit x.ts", "Missing required flag args\nSee --help."],
+  ["ping --jsno", "Nonexistent flag: --jsno. Did you mean --json?\nSee --help."],
+  ["request LINK --rotate", "--rotate goes with --datacenter\nSee --help."],
+  ["share last --remove", "--remove and --expires are about a person: humq share TAG NAME"],
+  ["share last bob --list --remove", "--remove cannot also be provided when using --list\nSee --help."],
+  ["grant ADD-USER_x", "name whom the request is of: humq grant REQUEST NAME"],
   ["init", "--host is missing: the name or address that people and workers reach the server by"],
   ["grant ADD-USER_x bob --expires soon", ""],
 ];

@@ -1,4 +1,6 @@
 /** Grants that run out and are renewed; the commands that revoke and renew. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { subjectOf } from "../../core/broker/names.ts";
@@ -10,6 +12,7 @@ import { Home, PROGRAM } from "../support/cli.ts";
 import { Gate } from "../support/gate.ts";
 import { Lab } from "../support/lab.ts";
 import { Running, runProgram } from "../support/processes.ts";
+import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
 
@@ -132,6 +135,26 @@ test("what is submitted by a clock that is too far off is an explained error", a
   } finally {
     RealDate.now = now;
   }
+});
+
+test("whoever waits for a tag when they are revoked is told why it is over", async () => {
+  const yan = await lab.join("yan");
+  using tag = await as(yan.instance, async () => {
+    ask(gate.url, "never");
+    return (await ask.submit({ quiet: true })) as Tag<string>;
+  });
+  using home = new Home({ HUMQ_HOME: homeOf(yan.instance) });
+  using folder = temporaryDirectory("humq yan ");
+  const archive = join(folder.path, "yan.db");
+  await using pull = home.start(["pull", tag.name, archive, "--wait"]);
+  await until(
+    "the pull to have begun",
+    () => existsSync(archive),
+    (is) => is,
+  );
+  await humq(lab.instance, "revoke", "yan");
+  await pull.until(/^humq: your access to "lab" as "yan" was revoked on .*humq grant ADD-USER_/m);
+  expect((await pull.finished).code).toBe(1);
 });
 
 test("humq revoke, humq users and humq renew say what they did", async () => {

@@ -36,6 +36,7 @@ export class RevocationBook {
   /** Its place in the stream. */
   #seq = 0;
   #told = "";
+  #isClosed = false;
   #live: Subscription | undefined;
   #timer: NodeJS.Timeout | undefined;
 
@@ -78,7 +79,7 @@ export class RevocationBook {
       this.#told = "";
     } catch (error) {
       const { message } = error as Error;
-      if (message === this.#told) return;
+      if (this.#isClosed || message === this.#told) return;
       this.#told = message;
       this.#log.warn(`passing over a revocation list: ${message}`);
       if (!isBrokerTrouble(error)) this.#audit.refused({ what: "revocations", reason: message });
@@ -134,6 +135,7 @@ export class RevocationBook {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearInterval(this.#timer);
     this.#live?.unsubscribe();
   }

@@ -10,7 +10,7 @@ import { checkSerial, lackOfFreshness, openRevocations } from "../../trust/revoc
 import { listWorkers, type WorkerEntry } from "../../watch/workers.ts";
 import type { Instance } from "../home.ts";
 import { savedRevocations } from "../revocations.ts";
-import { openSession, type Session } from "../session.ts";
+import { openAnySession, type Session } from "../session.ts";
 import { type Check, fail, ok, warn } from "./check.ts";
 import { checkTls } from "./tls.ts";
 
@@ -20,21 +20,14 @@ const LIST_NOTICE_MS = 2 * DAY_MS;
 /** A grant that ends sooner is worth a word. */
 const EXPIRY_NOTICE_MS = 14 * DAY_MS;
 
-/** Logs in as the person or, where only a datacenter's key is here, as that datacenter. */
-async function logIn(instance: Instance): Promise<Session> {
-  const [datacenter] = instance.datacenters();
-  const asDatacenter = instance.identity() === undefined && datacenter !== undefined;
-  return openSession(instance, asDatacenter ? { datacenter, name: "humq doctor" } : { name: "humq doctor" });
-}
-
 export async function* checkBroker(instance: Instance): AsyncGenerator<Check> {
   let session: Session;
   try {
-    session = await logIn(instance);
+    session = await openAnySession(instance, "humq doctor");
   } catch (error) {
     if (!(error instanceof HumqError)) throw error;
     // What is wrong with keys and grants says its own remedy.
-    if (error.code === "broker") {
+    if (error.code === "broker" && error.message.startsWith("cannot reach")) {
       const advice = "Is it running (humq up, or the server of humq init), and does a firewall let you through?";
       yield fail("broker", error.message, advice);
     } else yield fail("broker", error.message);
@@ -53,6 +46,8 @@ export async function* checkBroker(instance: Instance): AsyncGenerator<Check> {
       yield await checkRevocations(session);
       return;
     }
+    // It is for them to renew; of the others only workers need to know.
+    if (instance.hasRoot) yield await checkRevocations(session);
     yield await checkDatacenters(session);
     yield* checkHolding(await listWorkers(session));
   } finally {
