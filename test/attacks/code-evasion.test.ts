@@ -96,4 +96,37 @@ describe.each(isolations)("with isolation %s", (isolation) => {
     const cause = { kind: "limit", message: expect.stringMatching(/^over this worker's limit of 30MB of files: /) };
     expect(ends.at(-1)).toMatchObject({ state: "crashed", cause });
   });
+
+  test.skipIf(isolation === "none")(
+    "code cannot change a device of the machine, also where the worker is root",
+    async () => {
+      const pool = await ExecutorPool.open<Job>({ isolation, workRoot: scratch(), slots: 1 }, {});
+      pools.push(pool);
+      const mallory = await Submitter.of(() => {
+        const fs = process.getBuiltinModule("node:fs");
+        const names = (folder: string) => fs.readdirSync(folder).map((name) => `${folder}/${name}`);
+        const changed: string[] = [];
+        for (const path of ["/dev", "/proc/self/fd", "/proc/1/fd"].flatMap(names)) {
+          const stats = fs.statSync(path, { throwIfNoEntry: false });
+          // Terminals are the sandbox's own.
+          if (stats?.isCharacterDevice() !== true || path === "/dev/ptmx") continue;
+          const { mode, uid, gid } = stats;
+          // To what it is: nothing is to come of it.
+          for (const change of [() => fs.chmodSync(path, mode & 0o7777), () => fs.chownSync(path, uid, gid)]) {
+            try {
+              change();
+              changed.push(path);
+            } catch {
+              // As it should be.
+            }
+          }
+        }
+        fs.writeFileSync("/dev/null", "can be used");
+        return { changed, capabilities: /^CapBnd:\t(\w+)/m.exec(fs.readFileSync("/proc/self/status", "utf8"))?.[1] };
+      });
+      pool.addTag(mallory.setup);
+      const end = await pool.run(mallory.job(0, []));
+      expect(mallory.open(end.outcomes[0]!).value).toEqual({ changed: [], capabilities: "0000000000000000" });
+    },
+  );
 });

@@ -52,6 +52,25 @@ beforeAll(async () => {
      connect(port, "127.0.0.1").on("connect", () => tell("reached")).on("error", () => tell("not reached"));`,
   );
   publish(
+    "touches-devices",
+    `const fs = require("fs"); const names = (folder) => fs.readdirSync(folder).filter((name) => name !== "ptmx").map((name) => folder + "/" + name);
+     const changed = ["/dev", "/proc/self/fd", "/proc/1/fd"].flatMap(names).filter((path) => {
+       try {
+         const stats = fs.statSync(path);
+         if (stats.isCharacterDevice()) fs.chmodSync(path, stats.mode & 0o7777);
+         return stats.isCharacterDevice();
+       } catch { return false; }
+     });
+     fs.writeFileSync("changed", JSON.stringify(changed));`,
+  );
+  publish(
+    "nests",
+    `const fs = require("fs"); const name = "d".repeat(200);
+     for (let i = 0; i < 40; i++) { fs.mkdirSync(name); process.chdir(name); }
+     fs.writeFileSync("file", Buffer.alloc(1e6));
+     setTimeout(() => process.exit(1), 1_000);`,
+  );
+  publish(
     "fills",
     // 120 MB at most.
     `const fs = require("fs"); const fd = fs.openSync("big", "w"); const piece = Buffer.alloc(1e6, 1); let i = 0;
@@ -104,6 +123,19 @@ describe.each(isolations)("isolation %s", (isolation) => {
       /limit of 40MB of files: its files took/,
     );
     expect(readdirSync(join(cacheDir, "UALICE", "sets"))).toEqual([]);
+  });
+
+  test("what an install script leaves is removed, however deep its folders are", async () => {
+    const { cacheDir, ...rest } = options();
+    await expect(installPackages(["nests"], { ...rest, cacheDir })).rejects.toThrow(
+      /^the packages nests@latest could not be installed on the worker: (over this worker's limit|npm exited|ENAMETOOLONG)/,
+    );
+    expect(readdirSync(join(cacheDir, "UALICE")).sort()).toEqual(["npm", "sets"]);
+  });
+
+  test.skipIf(isolation === "none")("an install script cannot change a device of the machine", async () => {
+    const folder = await installPackages(["touches-devices"], options());
+    expect(builtOf(folder, "touches-devices", "changed")).toBe("[]");
   });
 
   test.skipIf(isolation === "none")(

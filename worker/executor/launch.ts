@@ -79,6 +79,17 @@ function openPositionFile(path: string): number {
   return fd;
 }
 
+/**
+ * Takes the places of descriptors that are not to be passed on: a file of the executor's own, without content or a name. Not
+ * /dev/null: with it a worker that is root would give away mode and owner of the machine's.
+ */
+function openNothing(path: string): number {
+  closeSync(openSync(path, "wx", 0o400));
+  const fd = openSync(path, "r");
+  rmSync(path);
+  return fd;
+}
+
 function heapFlags(memoryBytes: number): string[] {
   return memoryBytes === 0 ? [] : [`--max-old-space-size=${heapLimitMegabytes(memoryBytes)}`];
 }
@@ -103,9 +114,9 @@ export function launch(options: LaunchOptions): Launched {
   const home = inSandbox ? SANDBOX_WORK : workDir;
   const path = inSandbox ? `${dirname(command.nodePath)}:${STANDARD_PATH}` : undefined;
   const positionFd = openPositionFile(`${workDir}.position`);
-  const nothing = openSync("/dev/null", "r+");
+  const nothing = openNothing(`${workDir}.nothing`);
   const stdio: (StdioNull | StdioPipe | number)[] = [
-    "ignore",
+    "pipe",
     "pipe",
     "pipe",
     "pipe",
@@ -127,6 +138,7 @@ export function launch(options: LaunchOptions): Launched {
     detached: true,
   });
   closeSync(nothing);
+  child.stdin?.destroy();
   const pipes = child.stdio as unknown as (Duplex | undefined)[];
   const info = inSandbox ? pipes[INFO_FD] : undefined;
   return {

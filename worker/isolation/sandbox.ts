@@ -1,5 +1,6 @@
 /** The bubblewrap command line. */
 import { lstatSync, readlinkSync } from "node:fs";
+import { sealDevices } from "./devices.ts";
 import { codeMounts, type Mount, nodeMounts, SANDBOX_WORK } from "./layout.ts";
 
 export interface SandboxOptions {
@@ -62,8 +63,9 @@ export function sandboxed(options: SandboxOptions): {
   const node = nodeMounts();
   const code = codeMounts();
   const readOnly = [...node.mounts, ...code.mounts, ...(options.readOnly ?? [])];
+  const devices = sealDevices();
   const args = [
-    ...["--unshare-all", "--new-session", "--die-with-parent", "--cap-drop", "ALL"],
+    ...["--unshare-all", "--new-session", "--die-with-parent", "--cap-drop", "ALL", ...devices.capabilities],
     ...(options.network === "none" ? [] : ["--share-net"]),
     ...systemArguments(),
     ...["--proc", "/proc", "--dev", "/dev"],
@@ -87,6 +89,7 @@ export function sandboxed(options: SandboxOptions): {
     ...["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", SANDBOX_WORK],
     ...(options.infoFd === undefined ? [] : ["--info-fd", String(options.infoFd)]),
     "--",
+    ...devices.program,
   ];
   return { command: "bwrap", args, nodePath: node.nodePath, codeRoot: code.root };
 }

@@ -6,13 +6,13 @@
  * the installer, and the packages' own install scripts, run in the sandbox, which holds nothing but the folder and the
  * user's npm cache.
  */
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, mkdtemp, readdir, rename, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { removeFolder } from "../executor/remove-folder.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import type { Allowance } from "../limits/allowance.ts";
 import { npmCacheFolder, packagesFolder, setDigest } from "./folders.ts";
 import { npmInstall, PackageInstallError } from "./npm.ts";
-import { makeRemovable } from "./removable.ts";
 import { type PackageSpec, parseSpecs } from "./specs.ts";
 
 export interface PackageOptions {
@@ -61,8 +61,7 @@ async function removeStaging(root: string): Promise<void> {
     if (!name.startsWith(STAGING)) continue;
     const info = await stat(path).catch(() => undefined);
     if (info === undefined || Date.now() - info.mtimeMs < STALE_MS) continue;
-    await makeRemovable(path);
-    await rm(path, { recursive: true, force: true });
+    await removeFolder(path);
   }
 }
 
@@ -97,8 +96,7 @@ async function installInto(target: string, specs: readonly PackageSpec[], option
     await chmod(target, 0o500);
     return target;
   } catch (error) {
-    await makeRemovable(folder);
-    await rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
     // Another worker was faster.
     if (await exists(target)) return target;
     throw error;

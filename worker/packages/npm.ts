@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { HumqError } from "../../core/errors.ts";
 import { formatMemory } from "../../core/memory.ts";
+import { strayDescriptors } from "../executor/stray-descriptors.ts";
 import { cleanEnvironment, STANDARD_PATH } from "../isolation/environment.ts";
 import type { Isolation } from "../isolation/isolation.ts";
 import { codePath, SANDBOX_WORK } from "../isolation/layout.ts";
@@ -187,10 +188,12 @@ function watchFiles({ folder, npmCache, allowance }: InstallOptions, onOver: (me
 async function run(step: Step, options: InstallOptions): Promise<void> {
   const { program, home, path, mark } = commandOf(options, step);
   const [file = "", ...args] = program;
+  // The last ones are the lifeline, GUARD_FD, and INFO_FD; as for executors, nothing of the machine's is among them.
+  const stdio: ("pipe" | "ignore")[] = ["pipe", "pipe", "pipe", "pipe", mark === undefined ? "pipe" : "ignore"];
+  for (const fd of strayDescriptors(INFO_FD)) stdio[fd] = "pipe";
   const child = spawn(file, args, {
     cwd: options.folder,
-    // The last ones are the lifeline, GUARD_FD, and INFO_FD.
-    stdio: ["ignore", "pipe", "pipe", "pipe", mark === undefined ? "pipe" : "ignore"],
+    stdio: Array.from(stdio, (entry) => entry ?? "ignore"),
     env: {
       ...cleanEnvironment(home, path),
       ...networkEnvironment(),
@@ -201,6 +204,7 @@ async function run(step: Step, options: InstallOptions): Promise<void> {
     timeout: INSTALL_TIMEOUT_MS,
     killSignal: "SIGKILL",
   });
+  child.stdin?.destroy();
   const closed = once(child, "close").catch(() => undefined);
   let over: string | undefined;
   const unwatch = watchFiles(options, (message) => {
@@ -213,11 +217,11 @@ async function run(step: Step, options: InstallOptions): Promise<void> {
     output = (output + text).slice(-64 * 1024);
     options.onOutput?.(text);
   };
+  // A pipe breaks with the process, whose end is reported.
+  for (const pipe of child.stdio) pipe?.on("error", () => undefined);
   child.stdout?.on("data", listen);
   child.stderr?.on("data", listen);
-  const [, , , lifeline, info] = child.stdio;
-  // The lifeline breaks with the process, whose end is reported.
-  lifeline?.on("error", () => undefined);
+  const info = child.stdio[INFO_FD];
   const sandboxPid = mark === undefined ? readSandboxPid(info as Readable) : Promise.resolve(undefined);
   const ended = await new Promise<string | undefined>((resolve) => {
     child.on("error", (error) => resolve(`npm did not start: ${error.message}`));
