@@ -1,6 +1,6 @@
 /** Code that knows how humq looks after calls, and uses what lies between the looks. */
 import { afterEach, describe, expect, test } from "vitest";
-import type { Job, JobEnd } from "../../worker/executor/job.ts";
+import type { Job, JobEnd, JobHandlers } from "../../worker/executor/job.ts";
 import { ExecutorPool, type PoolOptions } from "../../worker/executor/pool.ts";
 import { encodeFrame } from "../../worker/executor/protocol.ts";
 import { isolations, Submitter, scratch } from "../integration/executor-harness.ts";
@@ -18,8 +18,9 @@ describe.each(isolations)("with isolation %s", (isolation) => {
     fn: (...args: any[]) => unknown,
     messages: unknown[][][],
     options: Partial<PoolOptions> = {},
+    handlers: JobHandlers<Job> = {},
   ): Promise<JobEnd[]> {
-    const pool = await ExecutorPool.open<Job>({ isolation, workRoot: scratch(), slots: 1, ...options }, {});
+    const pool = await ExecutorPool.open<Job>({ isolation, workRoot: scratch(), slots: 1, ...options }, handlers);
     pools.push(pool);
     const mallory = await Submitter.of(fn);
     pool.addTag(mallory.setup);
@@ -45,7 +46,7 @@ describe.each(isolations)("with isolation %s", (isolation) => {
       },
       [[[retired.toString("hex")]]],
     );
-    expect(end).toMatchObject({ state: "crashed", index: 0, cause: { message: expect.stringContaining("3 times") } });
+    expect(end).toMatchObject({ state: "crashed", index: 0, cause: { message: expect.stringContaining("5 times") } });
   });
 
   test("a call that puts the blame on a later call of its message is not run without end", async () => {
@@ -63,7 +64,30 @@ describe.each(isolations)("with isolation %s", (isolation) => {
       },
       [[[0], [1], [1], [1], [1]]],
     );
-    expect(end).toMatchObject({ state: "crashed", index: 1, cause: { message: expect.stringContaining("3 times") } });
+    expect(end).toMatchObject({ state: "crashed", index: 1, cause: { message: expect.stringContaining("5 times") } });
+  });
+
+  test("a call cannot store parts of results of other calls, which nobody would count", async () => {
+    const frames = [0, 2, 3, 1e9].map((index) =>
+      Buffer.concat(encodeFrame("resultPart", { job: 1, index, part: 0, sealed: new Uint8Array(10) })).toString("hex"),
+    );
+    const stored: number[] = [];
+    for (const frame of frames) {
+      const [end] = await attack(
+        async (hex: string | undefined) => {
+          if (hex === undefined) return;
+          const { writeSync } = await import("node:fs");
+          writeSync(4, Buffer.from(hex, "hex"));
+          await new Promise((resolve) => setTimeout(resolve, 30_000));
+        },
+        [[[], [frame], [], []]],
+        {},
+        { onResultPart: async (_job, index) => void stored.push(index) },
+      );
+      const cause = { kind: "protocol", message: expect.stringContaining("which it was not running") };
+      expect(end).toMatchObject({ state: "crashed", index: 1, cause });
+    }
+    expect(stored).toEqual([]);
   });
 
   const allowance = { processes: 500, diskBytes: 30_000_000, outputBytes: 10_000_000, openFiles: 500 };

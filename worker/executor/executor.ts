@@ -309,6 +309,11 @@ export class Executor<J extends Job = Job> {
   async #takePart({ job, index, part, sealed }: MessageBody<"resultPart">): Promise<void> {
     const held = this.#table.get(job);
     if (held === undefined) return;
+    if (index !== held.nextRead || index >= held.end) {
+      this.#fault ??= `the executor sent a part of the result of call ${index}, which it was not running`;
+      this.#group.kill();
+      return;
+    }
     this.#reading = false;
     try {
       await this.#handlers.onResultPart?.(held.job, index, part, sealed);

@@ -56,8 +56,8 @@ class Slot<J extends Job> {
 
 /** After so many executors in a row that did not come up, jobs are not kept waiting for another. */
 const MAX_START_FAILURES = 3;
-/** An executor may retire just before a job's first call; one that gives it back so often is made to by the call itself. */
-const MAX_VAIN = 3;
+/** An executor may retire just before a job's first call, for what an earlier one left; not so often in a row. */
+const MAX_VAIN = 5;
 /** A job that runs longer than this lets go of those behind it. */
 const STUCK_MS = 200;
 
@@ -196,20 +196,20 @@ export class ExecutorPool<J extends Job = Job> {
   #dispatch(): void {
     if (this.#stopping) return;
     this.#waiting.offer((entry) => {
-      const slot = this.#slotFor(entry.job, entry.setup.user);
+      const slot = this.#slotFor(entry);
       if (slot !== undefined) this.#assign(slot, entry);
       return slot !== undefined;
     });
   }
 
-  #slotFor(job: J, user: string): Slot<J> | undefined {
+  #slotFor({ job, setup: { user }, vain }: Waiting<J>): Slot<J> | undefined {
     const { memoryBytes = 0 } = job;
     const slots = [...this.#slots].filter((slot) => slot.executor.accepting);
     const own = slots.filter((slot) => slot.user === user && slot.memoryBytes === memoryBytes);
     const idle = own.find((slot) => slot.executor.load === 0);
     if (idle !== undefined) return idle;
     if (this.#makeRoom(memoryBytes)) return this.#startSlot(user, memoryBytes);
-    const depth = job.alone === true ? 1 : (this.#paces.get(job.tagId)?.depth ?? 1);
+    const depth = job.alone === true || vain > 0 ? 1 : (this.#paces.get(job.tagId)?.depth ?? 1);
     const [least] = own.sort((a, b) => a.executor.load - b.executor.load);
     if (least === undefined || least.executor.load >= depth) return undefined;
     return least.executor.runningMs < STUCK_MS && least.executor.running?.alone !== true ? least : undefined;
@@ -300,8 +300,6 @@ export class ExecutorPool<J extends Job = Job> {
       const vain = end.outcomes.length > 0 ? 0 : entry.vain + (end.begun === true ? 1 : 0);
       if (vain < MAX_VAIN) this.#waiting.unshift({ ...entry, outcomes, vain });
       else entry.resolve(givenBack(entry.job, outcomes, vain));
-      // No other job is to suffer from what it does to its executors.
-      if (vain > 0) entry.job.alone = true;
     } else {
       entry.resolve({ ...end, outcomes });
     }
