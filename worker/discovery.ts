@@ -34,6 +34,8 @@ export interface DiscoveryHooks {
   mayServe(grant: Grant): boolean;
   /** True where the tag (by its id) is being worked on already. */
   isActive(id: string): boolean;
+  /** Whether another tag of a user (by short name) can be worked on now; {@link Discovery.lookAgain} where it can be later. */
+  hasRoomFor(u: string): boolean;
   /** Something new was heard of a tag that is being worked on: resolves when that is known. */
   onHint(id: string): Promise<void>;
   onTag(tag: RunnableTag): void;
@@ -125,6 +127,11 @@ export class Discovery {
   async sweep(): Promise<void> {
     this.#wholeIn = 0;
     await this.#sweepAll();
+  }
+
+  /** Something that could not be looked at before can be now. */
+  lookAgain(): void {
+    void this.#sweepAll();
   }
 
   #lookForNew(): void {
@@ -219,7 +226,10 @@ export class Discovery {
 
   /** Looks at a tag whose closing record is new here. Most that a worker finds when it starts have long been done. */
   async #look(u: string, tag: string, seq: number): Promise<void> {
-    const settled = (await this.#tell(u, tag)) || (await this.#isDone(u, tag)) || (await this.#consider(u, tag));
+    // Nothing is asked of a tag that is not to be worked on yet, done or not.
+    const isTurn = this.#hooks.isActive(tagId(u, tag)) || this.#hooks.hasRoomFor(u);
+    const settled =
+      isTurn && ((await this.#tell(u, tag)) || (await this.#isDone(u, tag)) || (await this.#consider(u, tag)));
     this.#catalogueOf(u).note(tag, seq, settled);
   }
 
@@ -271,7 +281,7 @@ export class Discovery {
   /** @returns false where it is to be looked at again later: the broker did not answer, or the grant is not valid now */
   async #consider(u: string, tag: string): Promise<boolean> {
     const grant = this.#trust?.valid(u);
-    if (grant === undefined) return false;
+    if (grant === undefined || !this.#hooks.hasRoomFor(u)) return false;
     if (!this.#hooks.mayServe(grant)) {
       this.#log.warn(
         `not running ${tag} by ${grant.name}: without bubblewrap this worker runs only its owner's calls (or start it with --unsafe)`,

@@ -34,7 +34,7 @@ export class Fairness {
     const loads = new Map(this.#servedMs);
     for (const tag of all) loads.set(tag.runnable.u, (loads.get(tag.runnable.u) ?? 0) + tag.heldMs);
     const loadOf = (tag: ActiveTag) => loads.get(tag.runnable.u) ?? 0;
-    const least = Math.min(...ready.map(loadOf));
+    const least = ready.reduce((low, tag) => Math.min(low, loadOf(tag)), Number.POSITIVE_INFINITY);
     const next = ready.find((tag) => loadOf(tag) === least);
     return ready
       .filter((tag) => tag.runnable.u === next?.runnable.u)

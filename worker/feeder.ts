@@ -20,8 +20,17 @@ const PAUSED_MS = 5_000;
 const BROKER_TROUBLE_MS = 1_000;
 /** Bytes of calls that one user may have in hand here, for each slot: two messages of the usual largest size. */
 const BYTES_PER_SLOT = 16 * 2 ** 20;
+/** Tags of one user that are worked on here at once: all of them are looked at to choose what to pull next. */
+const MOST_ACTIVE = 1_000;
 /** Averages are rough: what is to end within a time should take half of it at most. */
 const SURELY = 2;
+
+/** What the worker has in hand. */
+interface Hand {
+  loads: Load[];
+  /** Enough of it that no more is taken ahead. */
+  full: boolean;
+}
 
 /** To be pulled next. */
 interface Step {
@@ -38,9 +47,12 @@ export class Feeder {
   readonly #served: (tag: ActiveTag) => boolean;
   readonly #most: (tag: ActiveTag) => number;
   readonly #take: (tag: ActiveTag, delivery: Delivery) => void;
-  readonly #finished: (tag: ActiveTag) => void;
+  readonly #finished: (tag: ActiveTag, hasRoomAgain: boolean) => void;
   readonly #fairness = new Fairness();
   readonly #tags = new Map<string, ActiveTag>();
+  /** How many of them are of which user. */
+  readonly #active = new Map<string, number>();
+  readonly #turnedAway = new Set<string>();
   /** Users whose answer to a pull is awaited: nobody waits for another user's queue, which may never answer. */
   readonly #pulling = new Set<string>();
   /** By user, the size of their messages that are held, run or are being stored. */
@@ -60,7 +72,8 @@ export class Feeder {
    * @param served whether a tag's submitter may be served now; else it is held
    * @param most how many messages of a tag may be taken at most
    * @param take gets each pulled message
-   * @param finished hears of a tag that has nothing left to run
+   * @param finished hears of a tag that has nothing left to run, and whether there is room again for tags of its user,
+   *   where there was none (see {@link hasRoomFor})
    */
   constructor(
     puller: Puller,
@@ -69,7 +82,7 @@ export class Feeder {
     served: (tag: ActiveTag) => boolean,
     most: (tag: ActiveTag) => number,
     take: (tag: ActiveTag, delivery: Delivery) => void,
-    finished: (tag: ActiveTag) => void,
+    finished: (tag: ActiveTag, hasRoomAgain: boolean) => void,
   ) {
     this.#puller = puller;
     this.#slots = capacity.cpus;
@@ -88,9 +101,19 @@ export class Feeder {
   add(tag: ActiveTag): void {
     // Two looks at the same tag may end at the same time.
     if (this.has(tag.runnable.id)) return;
-    this.#tags.set(tag.runnable.id, tag);
-    this.#fairness.join(tag.runnable.u);
+    const { id, u } = tag.runnable;
+    // One that has ended may be there still.
+    if (!this.#tags.has(id)) this.#active.set(u, (this.#active.get(u) ?? 0) + 1);
+    this.#tags.set(id, tag);
+    this.#fairness.join(u);
     this.#wake();
+  }
+
+  /** Whether another tag of a user is to be worked on now; where not, that there is room again is told. */
+  hasRoomFor(u: string): boolean {
+    if ((this.#active.get(u) ?? 0) < MOST_ACTIVE) return true;
+    this.#turnedAway.add(u);
+    return false;
   }
 
   has(id: string): boolean {
@@ -116,10 +139,18 @@ export class Feeder {
 
   #remove(tag: ActiveTag): void {
     const { id, u } = tag.runnable;
-    if (this.#tags.get(id) === tag) this.#tags.delete(id);
     this.#queued.delete(tag);
-    if (!this.tags.some((other) => other.runnable.u === u)) this.#fairness.leave(u);
-    this.#finished(tag);
+    let left = this.#active.get(u) ?? 0;
+    if (this.#tags.get(id) === tag) {
+      this.#tags.delete(id);
+      left--;
+    }
+    if (left > 0) this.#active.set(u, left);
+    else {
+      this.#active.delete(u);
+      this.#fairness.leave(u);
+    }
+    this.#finished(tag, left <= MOST_ACTIVE / 2 && this.#turnedAway.delete(u));
   }
 
   /** A message has run; its place can be taken, and its outcomes are to be stored. */
@@ -152,17 +183,22 @@ export class Feeder {
     else this.#bytes.delete(u);
   }
 
-  /** How many messages of a tag may be taken now, held ahead included. */
-  #roomFor(tag: ActiveTag, nowMs: number): number {
-    const { tags } = this;
-    const held = tags.reduce((sum, other) => sum + other.held, 0);
-    const ahead = held >= this.#slots && tags.reduce((sum, other) => sum + other.heldMs, 0) >= this.#slots * AHEAD_MS;
-    if (ahead) return 0;
-    return this.#room.further(this.#loads(nowMs), tag.need, this.#share(tag));
+  #hand(nowMs: number): Hand {
+    let held = 0;
+    let heldMs = 0;
+    const loads: Load[] = [];
+    for (const tag of this.#tags.values()) {
+      held += tag.held;
+      heldMs += tag.heldMs;
+      const load = tag.load(nowMs);
+      if (load.messages > 0) loads.push(load);
+    }
+    return { loads, full: held >= this.#slots && heldMs >= this.#slots * AHEAD_MS };
   }
 
-  #loads(nowMs: number): Load[] {
-    return this.tags.map((tag) => tag.load(nowMs)).filter(({ messages }) => messages > 0);
+  /** How many messages of a tag may be taken now, held ahead included. */
+  #roomFor(tag: ActiveTag, { loads, full }: Hand): number {
+    return full ? 0 : this.#room.further(loads, tag.need, this.#share(tag));
   }
 
   #share(tag: ActiveTag): number {
@@ -192,24 +228,25 @@ export class Feeder {
     );
     const first = this.#fairness.first(ready, this.tags);
     if (first === undefined) return undefined;
-    const most = this.#roomFor(first, now);
+    const hand = this.#hand(now);
+    const most = this.#roomFor(first, hand);
     if (most > 0) return { tag: first, most };
     this.#crowded = true;
-    const others = ready.filter((tag) => tag !== first && this.#roomFor(tag, now) > 0);
-    return others.length === 0 ? undefined : this.#beside(first, others, now);
+    const others = hand.full ? [] : ready.filter((tag) => tag !== first && this.#roomFor(tag, hand) > 0);
+    return others.length === 0 ? undefined : this.#beside(first, others, now, hand);
   }
 
   /** What to take of others while there is no room for the tag whose turn it is. */
-  #beside(first: ActiveTag, others: readonly ActiveTag[], now: number): Step | undefined {
+  #beside(first: ActiveTag, others: readonly ActiveTag[], now: number, hand: Hand): Step | undefined {
     const queuedUntilMs = this.#queued.get(first);
     if ((queuedUntilMs ?? 0) <= now) void this.#lookForRoom(first);
     const keeps = queuedUntilMs !== undefined && this.#turns.keeps(first, now);
     this.#turnChangesMs = this.#turns.changesAtMs(first, now);
     if (!keeps) {
       const tag = this.#fairness.first(others, this.tags);
-      return tag && { tag, most: this.#roomFor(tag, now) };
+      return tag && { tag, most: this.#roomFor(tag, hand) };
     }
-    const loads = this.#loads(now);
+    const { loads } = hand;
     const waitMs = this.#room.waitMs(loads, first.need);
     const short = others.filter(
       ({ averageMs, need }) =>
@@ -221,9 +258,11 @@ export class Feeder {
 
   /** Waits until something is heard, or the first rest ends that had not ended at `now`. */
   async #rest(now: number): Promise<void> {
-    const rests = this.tags.map((tag) => tag.restUntilMs - now).filter((restMs) => restMs > 0);
-    const expiries = this.tags.map((tag) => tag.leftMs + 1).filter((leftMs) => leftMs > 0);
-    const waitMs = Math.min(...rests, ...expiries, this.#turnChangesMs - now, 60_000);
+    let waitMs = Math.min(this.#turnChangesMs - now, 60_000);
+    for (const { restUntilMs, leftMs } of this.#tags.values()) {
+      if (restUntilMs > now) waitMs = Math.min(waitMs, restUntilMs - now);
+      if (leftMs + 1 > 0) waitMs = Math.min(waitMs, leftMs + 1);
+    }
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, waitMs);
       this.#wake = () => {

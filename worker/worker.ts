@@ -182,7 +182,7 @@ export class Worker {
         this.#leave.took(tag.runnable.options.chunkSize);
         this.#runner.take(tag, delivery);
       },
-      (tag) => this.#forget(tag),
+      (tag, hasRoomAgain) => this.#forget(tag, hasRoomAgain),
     );
     this.#runner = new Runner({
       nc,
@@ -250,6 +250,7 @@ export class Worker {
     this.#discovery = await Discovery.open(this.#session, this.datacenter, this.#log, this.#audit, {
       mayServe: (grant) => mayRun({ isolation: this.isolation, sameOwner: grant.user === owner, unsafe: this.unsafe }),
       isActive: (id) => this.#feeder.has(id),
+      hasRoomFor: (u) => this.#feeder.hasRoomFor(u),
       onHint: (id) => this.#obeyIfActive(id),
       onCancel: (id) => void this.#obeyIfActive(id),
       onTrust: () => this.#onTrust(),
@@ -353,11 +354,12 @@ export class Worker {
     this.#feeder.rouse(tag.runnable.id);
   }
 
-  #forget(tag: ActiveTag): void {
+  #forget(tag: ActiveTag, hasRoomAgain: boolean): void {
     const { id, tag: name } = tag.runnable;
     this.#setups.delete(id);
     this.#pool.dropTag(id);
     this.#audit.forget(id);
+    if (hasRoomAgain) this.#discovery?.lookAgain();
     // Of a tag that is done elsewhere there is nothing to say.
     if (tag.averageMs !== undefined) this.#log.info(`nothing left to run of ${name}`);
   }

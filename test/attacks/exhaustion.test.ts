@@ -1,18 +1,22 @@
 /** A granted user who tries to wear out workers and the broker, so that others are not served. */
 import { jetstreamManager } from "@nats-io/jetstream";
 import { headers, type NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectBroker } from "../../core/broker/connect.ts";
 import { streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { createQueue } from "../../core/broker/queue.ts";
 import { type Tag, task } from "../../core/index.ts";
+import { ActiveTag } from "../../worker/active.ts";
+import { Feeder } from "../../worker/feeder.ts";
 import { Worker } from "../../worker/index.ts";
 import { Puller } from "../../worker/pull.ts";
+import type { RunnableTag } from "../../worker/tag.ts";
 import { as } from "../support/as.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
 import { SHORT } from "../support/short.ts";
+import { until } from "../support/until.ts";
 
 let lab: Lab;
 /** Granted first, so looked at first. */
@@ -130,3 +134,83 @@ test.skipIf(SHORT)(
   },
   120_000,
 );
+
+describe("a user with very many tags at once", () => {
+  const log = { info: () => undefined, warn: () => undefined };
+
+  /** A feeder whose pulls bring nothing, and whose queues hold so many messages. */
+  function feeder(pending: number, pulled: (u: string) => void, finished: (hasRoomAgain: boolean) => void): Feeder {
+    const puller = {
+      pull: async (u: string) => {
+        pulled(u);
+        return [];
+      },
+      info: async () => ({ pending, running: 0, paused: false, concurrency: 0 }),
+    } as unknown as Puller;
+    const capacity = { cpus: 2, memoryBytes: 2 ** 30 };
+    return new Feeder(
+      puller,
+      capacity,
+      log,
+      () => true,
+      () => 1_000,
+      () => undefined,
+      (_tag, hasRoomAgain) => finished(hasRoomAgain),
+    );
+  }
+
+  function active(u: string, i: number): ActiveTag {
+    const options = { cpus: 1, chunkSize: 1, memoryBytes: 0, priority: 0 };
+    const manifest = { createdMs: i, notAfterMs: Date.now() + 3_600_000 };
+    const runnable = { id: `${u}.${i}`, u, tag: String(i), options, manifest, concurrency: 0 };
+    return new ActiveTag(runnable as unknown as RunnableTag, 2 ** 30);
+  }
+
+  test("does not end a worker, nor keep it from pulling for others", async () => {
+    const pulled = new Set<string>();
+    const many = feeder(
+      1,
+      (u) => pulled.add(u),
+      () => undefined,
+    );
+    for (let i = 0; i < 150_000; i++) many.add(active("mallory", i));
+    many.add(active("alice", 0));
+    const run = many.run();
+    await until(
+      "a pull for each",
+      () => pulled.size,
+      (users) => users === 2,
+    );
+    many.stop();
+    await run;
+  });
+
+  test("has a thousand of them worked on, and the others when these are done", async () => {
+    let told = 0;
+    let done = 0;
+    const few = feeder(
+      0,
+      () => undefined,
+      (hasRoomAgain) => {
+        done++;
+        if (hasRoomAgain) told++;
+      },
+    );
+    for (let i = 0; i < 1_000; i++) {
+      expect(few.hasRoomFor("mallory")).toBe(true);
+      few.add(active("mallory", i));
+    }
+    expect(few.hasRoomFor("mallory")).toBe(false);
+    expect(few.hasRoomFor("alice")).toBe(true);
+    const run = few.run();
+    await until(
+      "all of them to be done",
+      () => done,
+      (count) => count === 1_000,
+    );
+    few.stop();
+    await run;
+    expect(told).toBe(1);
+    expect(few.hasRoomFor("mallory")).toBe(true);
+  });
+});
