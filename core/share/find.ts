@@ -2,6 +2,8 @@
 import { Archive } from "../archive/index.ts";
 import { InstanceError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { openLiveTag } from "../tag/expiry.ts";
 import { findTag } from "../tag/list.ts";
 import { findShared, namesOwner, type SharedTag, sharedWithMe } from "./others.ts";
 
@@ -31,8 +33,14 @@ export function checkOwn({ identity }: Session, archive: Archive): void {
   const user = archive.getMeta("user");
   if (user === undefined || user === identity.user) return;
   throw new InstanceError(
-    `${archive.getMeta("tag")} is somebody else's, who shares it with you: only they can delete it`,
+    `${archive.getMeta("tag")} is somebody else's, who shares its results with you: only they can change or delete it, or read anything else of it`,
   );
+}
+
+/** The tag of an archive, for its owner. @throws InstanceError where it is somebody else's, or has expired */
+export function openOwn(session: Session, archive: Archive): Promise<TagAccess> {
+  checkOwn(session, archive);
+  return openLiveTag(session, archive.getMeta("tag") ?? "");
 }
 
 /**

@@ -11,17 +11,10 @@ import { withSession } from "../instance/lease.ts";
 import { checkConcurrency, checkKnown } from "../options.ts";
 import { withShared } from "../share/access.ts";
 import { addDatacenters } from "../share/datacenters.ts";
-import { checkOwn, findAnyTag, newSharedArchive, sharedOf } from "../share/find.ts";
+import { checkOwn, findAnyTag, newSharedArchive, openOwn, sharedOf } from "../share/find.ts";
 import { pullShared } from "../share/pull.ts";
-import {
-  checkShare,
-  type Made,
-  type SharedWith,
-  type ShareOptions,
-  sharesOf,
-  shareTag,
-  unshareTag,
-} from "../share/share.ts";
+import type { Made, SharedWith, ShareOptions } from "../share/share.ts";
+import { checkShare, sharesOf, shareTag, unshareTag } from "../share/share.ts";
 import { sharedStatus } from "../share/status.ts";
 import { shown } from "../shown.ts";
 import { decodeError, decodeValue } from "../values/index.ts";
@@ -223,6 +216,7 @@ export class Tag<R = unknown> {
   async running(): Promise<RunningCalls[]> {
     await this.#pull({ quiet: true });
     return withSession(this.#instance, async (session) => {
+      checkOwn(session, this.#archive);
       const [access, workers] = await Promise.all([openTag(session, this.name), listWorkers(session)]);
       return runningCalls(access, (index) => this.#archive.outcome(index) === undefined, workers);
     });
@@ -260,18 +254,18 @@ export class Tag<R = unknown> {
   logs(options: LogsOptions = {}): AsyncGenerator<LogPiece> {
     if (options.index !== undefined) this.#checkIndex(options.index);
     return leased(this.#instance, async (session) =>
-      logsOf(await openLiveTag(session, this.name), this.#archive, options),
+      logsOf(await openOwn(session, this.#archive), this.#archive, options),
     );
   }
 
   /** Starts no more calls until {@link resume}; those that run go on to their end. */
   pause(): Promise<void> {
-    return withSession(this.#instance, async (session) => pauseTag(await openLiveTag(session, this.name)));
+    return withSession(this.#instance, async (session) => pauseTag(await openOwn(session, this.#archive)));
   }
 
   /** Goes on after {@link pause}. */
   resume(): Promise<void> {
-    return withSession(this.#instance, async (session) => resumeTag(await openLiveTag(session, this.name)));
+    return withSession(this.#instance, async (session) => resumeTag(await openOwn(session, this.#archive)));
   }
 
   /**
@@ -282,7 +276,7 @@ export class Tag<R = unknown> {
   setConcurrency(concurrency: number | null): Promise<void> {
     const limit = checkConcurrency("concurrency", concurrency);
     return withSession(this.#instance, async (session) =>
-      changeConcurrency(await openLiveTag(session, this.name), limit),
+      changeConcurrency(await openOwn(session, this.#archive), limit),
     );
   }
 
@@ -293,7 +287,7 @@ export class Tag<R = unknown> {
    */
   cancel(options: CancelOptions = {}): Promise<number> {
     const checked = checkCancel(options, this.length);
-    return withSession(this.#instance, async (session) => cancelChosen(await openLiveTag(session, this.name), checked));
+    return withSession(this.#instance, async (session) => cancelChosen(await openOwn(session, this.#archive), checked));
   }
 
   /**
@@ -306,7 +300,7 @@ export class Tag<R = unknown> {
     const isWanted = chooseRetried(options, this.length);
     await this.#pull({ quiet: true });
     return withSession(this.#instance, async (session) => {
-      const access = await openLiveTag(session, this.name);
+      const access = await openOwn(session, this.#archive);
       const indices = Array.from(this.#archive.errors().filter(isWanted), ({ index }) => index);
       if (indices.length === 0) return 0;
       const broken = await retryCalls(access, indices);
@@ -348,7 +342,7 @@ export class Tag<R = unknown> {
   share(name: string, options: ShareOptions = {}): Promise<Made> {
     checkShare(options);
     return withSession(this.#instance, async (session) =>
-      shareTag(await openLiveTag(session, this.name), name, options),
+      shareTag(await openOwn(session, this.#archive), name, options),
     );
   }
 
@@ -371,14 +365,14 @@ export class Tag<R = unknown> {
    * @throws UsageError where one does not serve you
    */
   addDatacenters(names: readonly string[]): Promise<string[]> {
-    return withSession(this.#instance, async (session) => addDatacenters(await openLiveTag(session, this.name), names));
+    return withSession(this.#instance, async (session) => addDatacenters(await openOwn(session, this.#archive), names));
   }
 
   /** What a call printed, as far as the broker has it. */
   log(index: number): Promise<LogText[]> {
     return withSession(this.#instance, async (session) => {
       const pieces: LogText[] = [];
-      for await (const piece of readLog(await openLiveTag(session, this.name), index)) pieces.push(piece);
+      for await (const piece of readLog(await openOwn(session, this.#archive), index)) pieces.push(piece);
       return pieces;
     });
   }

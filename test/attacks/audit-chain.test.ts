@@ -209,6 +209,7 @@ test("a flood of refusals fills no disk: like ones are counted, and of different
   const events = refusals.take();
   expect(events.length).toBeLessThan(110);
   expect(JSON.stringify(events).length).toBeLessThan(100_000);
+  expect(events[0]).toMatchObject({ calls: "0-9999", times: 10_000 });
   const times = events.map((event) => ("times" in event ? event.times : 0));
   expect(times.reduce((sum, each) => sum + each, 0)).toBe(20_000);
   for (let n = 0; n < 1_000; n++) refusals.add({ what: "tag", reason: `more ${n}` });

@@ -84,9 +84,9 @@ describe("a tag that is shared", () => {
   test("is changed by nobody but its owner", async () => {
     await as(bob, async () => {
       using tag = await Tag.fromQueue(shared);
-      const theirs = /no tag .* of yours: it was deleted, has expired, is somebody else's/;
+      const theirs = /is somebody else's, who shares its results with you: only they can change or delete it/;
       await expect(tag.cancel()).rejects.toThrow(theirs);
-      await expect(tag.delete({ force: true })).rejects.toThrow(/only they can delete it/);
+      await expect(tag.delete({ force: true })).rejects.toThrow(theirs);
       await expect(tag.pause()).rejects.toThrow(theirs);
       await expect(tag.share("carol")).rejects.toThrow(theirs);
       await expect(tag.addDatacenters(["local"])).rejects.toThrow(theirs);

@@ -52,7 +52,10 @@ export class Refusals {
     }
     alike.event.times++;
     // Enough to see which; a broker can send millions.
-    if (call !== undefined && alike.calls.length < TOLD_MOST) alike.calls.push({ from: call, to: call + 1 });
+    if (call === undefined) return;
+    const last = alike.calls.at(-1);
+    if (last?.to === call) last.to++;
+    else if (alike.calls.length < TOLD_MOST) alike.calls.push({ from: call, to: call + 1 });
   }
 
   #refill(): number {
