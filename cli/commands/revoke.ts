@@ -2,6 +2,7 @@ import { Args, Flags } from "@oclif/core";
 import { InstanceError } from "../../core/errors.ts";
 import { HumqCommand, prose } from "../command.ts";
 import { message } from "../output.ts";
+import { moment } from "../table.ts";
 
 export default class Revoke extends HumqCommand {
   static override summary = "Take somebody's access back, at once. For the owner of the root key.";
@@ -25,9 +26,12 @@ At a terminal it asks first, unless told --force.`);
       const question = `Take back the access of "${args.name}" to "${instance.name}"? Calls of theirs that run are ended.`;
       if (!(await confirm(question))) throw new InstanceError(`${args.name}: not revoked`);
     }
+    const startedMs = Date.now();
     const { name, role, user, expiresMs: revokedMs } = await revokeAccess(args.name, { instance: instance.name });
     const what = role === "worker" ? "its workers are shut out" : "none of their calls runs any more";
-    message(`Revoked ${name} on "${instance.name}": connections are cut, ${what}. What is stored stays.`);
+    const said =
+      revokedMs < startedMs ? `Revoked already, on ${moment(revokedMs)}, and said to the broker again:` : "Revoked";
+    message(`${said} ${name} on "${instance.name}": connections are cut, ${what}. What is stored stays.`);
     return { name, role, user, revokedMs };
   }
 }

@@ -168,6 +168,7 @@ test("humq revoke, humq users and humq renew say what they did", async () => {
     revokedMs: revoked.json.revokedMs,
   });
   expect((await owner.run(["users"])).stdout).toMatch(/^zed +submitter +revoked /m);
+  expect((await owner.run(["revoke", "zed"])).stderr).toMatch(/^Revoked already, on 20.*Z, .*: zed on "lab"/);
   expect((await owner.run(["revoke", "locol"])).stderr).toMatch(
     /nobody is granted access as "locol".*Did you mean local/,
   );
