@@ -78,6 +78,17 @@ interface Pending {
   leftBytes: number;
   deliveries: Delivery[];
   finish(): void;
+  /** The server is done with the pull. @param open how many of the messages that were asked for it has not sent */
+  end(open: number | undefined): void;
+}
+
+/**
+ * What a pull's last answer says of messages that were not sent; undefined where it says nothing. In a cluster it can
+ * overtake those that were (2.15, "Batch Completed" of pulls with a limit in bytes).
+ */
+function notDelivered({ headers }: Msg): number | undefined {
+  const said = headers?.get("Nats-Pending-Messages") ?? "";
+  return /^\d{1,9}$/.test(said) ? Number(said) : undefined;
 }
 
 /** Where the answers to pulls from one user's queues come. */
@@ -124,7 +135,7 @@ export class Puller {
     const pending = this.#pending.get(u);
     const status = message.headers?.code ?? 0;
     if (status !== 0) {
-      if (status !== 100 && message.subject === pending?.inbox) pending.finish();
+      if (status !== 100 && message.subject === pending?.inbox) pending.end(notDelivered(message));
       return;
     }
     // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all.
@@ -157,6 +168,11 @@ export class Puller {
           clearTimeout(timer);
           this.#pending.delete(u);
           resolve(pending.deliveries);
+        },
+        end: (open) => {
+          // What was sent and has yet to come.
+          pending.left -= Math.min(open ?? pending.left, pending.left);
+          if (pending.left === 0) pending.finish();
         },
       };
       this.#pending.set(u, pending);
