@@ -98,6 +98,15 @@ function checkFree(name: string, request: AccessRequest, grants: readonly Grant[
   }
 }
 
+/** A key that a datacenter had stays in what others seal for, and in what they share, unless it is taken out first. */
+function checkSameKind(before: Grant | undefined, name: string, role: Role): void {
+  if (before === undefined || isRevokedNotice(before) || (before.role === "worker") === (role === "worker")) return;
+  throw new InstanceError(
+    `"${name}" is granted as ${before.role}: a datacenter's key does not become a person's, nor a person's a datacenter's, while ` +
+      `it is in force. Take it back first (humq revoke ${name}), or ask for a request with a new identity.`,
+  );
+}
+
 function sameKey(a: Uint8Array, b: Uint8Array): boolean {
   return Buffer.compare(a, b) === 0;
 }
@@ -196,6 +205,7 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   const grants = await admin.grants();
   checkFree(name, parsed, grants);
   const before = grants.find((other) => other.user === parsed.user);
+  checkSameKind(before, name, role);
   await admin.checkClock();
   const list = await admin.revocations.publish();
   await laterThan(Math.max(issuedOf(before), revocationOf(list, parsed.user)?.beforeMs ?? 0), name);
@@ -222,10 +232,15 @@ async function grant(admin: Admin, request: string, name: string, options: Grant
   const others = grants.filter((other) => other.user !== granted.user);
   if (role === "worker") await grantWorker(admin, granted, others, options.newKey === true);
   else await grantPerson(admin, granted, others, options.quotaBytes);
+  const narrowed = before !== undefined && isNarrower(granted, before) ? before : undefined;
+  // First: said after the new grant it would never be said again, were this interrupted between the two.
+  if (narrowed !== undefined) {
+    await admin.revocations.publish([{ user: parsed.user, name, beforeMs: issuedOf(narrowed), revokedMs: 0 }]);
+  }
   await admin.publishGrant(granted);
   if (before !== undefined && isRevokedNotice(before) && role !== "worker")
     await updateReaders(admin, [...others, granted]);
-  if (before !== undefined && isNarrower(granted, before)) await voidBefore(admin, before);
+  if (narrowed !== undefined) await cutLogin(admin, narrowed);
   return granted;
 }
 
@@ -239,12 +254,10 @@ function isNarrower(next: Grant, before: Grant): boolean {
   return lessTime || lessPlaces || next.role !== before.role;
 }
 
-/** The grant before, and its login, count no more: its holder logs in again with the new one, by itself. */
-async function voidBefore(admin: Admin, before: Grant): Promise<void> {
-  const { user, name, role, datacenters } = before;
-  const list = await admin.revocations.publish([{ user, name, beforeMs: issuedOf(before), revokedMs: 0 }]);
+/** The login of the grant before is void as the grant is: its holder logs in again with the new one, by itself. */
+async function cutLogin(admin: Admin, { user, name, role, datacenters }: Grant): Promise<void> {
   const label = role === "worker" ? accountLabel.datacenter(datacenters[0] ?? name) : accountLabel.user(user);
-  await admin.pushRevocation(label, revokedLogins(list, [user]));
+  await admin.pushRevocation(label, revokedLogins(await admin.revocations.current(), [user]));
 }
 
 /**
