@@ -90,6 +90,26 @@ describe.each(isolations)("with isolation %s", (isolation) => {
     expect(stored).toEqual([]);
   });
 
+  test("code that takes all memory is ended before its worker is, with all that it starts", async () => {
+    const pool = await ExecutorPool.open<Job>({ isolation, workRoot: scratch(), slots: 1 }, {});
+    pools.push(pool);
+    const mallory = await Submitter.of((tries: boolean) => {
+      const { execFileSync } = process.getBuiltinModule("node:child_process");
+      const file = "/proc/self/oom_score_adj";
+      const { readFileSync, writeFileSync } = process.getBuiltinModule("node:fs");
+      try {
+        if (tries) writeFileSync(file, "0");
+      } catch {
+        // As it should be.
+      }
+      return [readFileSync(file, "utf8"), execFileSync("cat", [file], { encoding: "utf8" })].map(Number);
+    });
+    pool.addTag(mallory.setup);
+    // Without a sandbox it could take that back.
+    const end = await pool.run(mallory.job(0, [isolation === "bubblewrap"]));
+    expect(mallory.open(end.outcomes[0]!).value).toEqual([1000, 1000]);
+  });
+
   const allowance = { processes: 500, diskBytes: 30_000_000, outputBytes: 10_000_000, openFiles: 500 };
 
   test.each([

@@ -94,11 +94,15 @@ function heapFlags(memoryBytes: number): string[] {
   return memoryBytes === 0 ? [] : [`--max-old-space-size=${heapLimitMegabytes(memoryBytes)}`];
 }
 
-/** A shell joins the group, then becomes the command: so nothing that it starts is ever outside. */
+/** Where a machine runs out of memory, the kernel ends what has this before all else, so before the worker (proc_pid_oom_score_adj(5)). */
+const FIRST_TO_GO = "{ echo 1000 > /proc/self/oom_score_adj; } 2>/dev/null";
+
+/** A shell joins the group, where there is one, then becomes the command: so nothing that it starts is ever outside. */
 function joining(group: MemoryGroup | undefined, command: Command): Command {
-  if (group === undefined) return command;
-  const script = 'echo $$ > "$0" && exec "$@"';
-  return { ...command, file: "/bin/sh", args: ["-c", script, group.processesFile, command.file, ...command.args] };
+  const join = group === undefined ? ":" : 'echo $$ > "$0"';
+  const script = `${FIRST_TO_GO}; ${join} && exec "$@"`;
+  const name = group?.processesFile ?? "sh";
+  return { ...command, file: "/bin/sh", args: ["-c", script, name, command.file, ...command.args] };
 }
 
 /** Starts it detached: the executor leads a process group, so the whole group can be signalled. */
