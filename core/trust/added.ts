@@ -1,4 +1,5 @@
 /** The tag's key for datacenters that were added after the submit, or whose own key is another since. */
+import { isName } from "../broker/names.ts";
 import { RefusedError } from "../errors.ts";
 import { KEY_BYTES, type Signer } from "./keys.ts";
 import { fixed, list, recordType, text, u32 } from "./record.ts";
@@ -78,11 +79,18 @@ export async function readAdded(
   return found;
 }
 
-/** A tag's description with what was added to it since. */
+/** Each is asked for by whoever looks for what became of a call. */
+const MOST_DATACENTERS = 1_000;
+
+/**
+ * A tag's description with what was added to it since.
+ * @throws RefusedError where it names more datacenters than anybody looks at, or what cannot be one: signed by its submitter,
+ *   and still not to be trusted with what it names, which becomes parts of subjects
+ */
 export function withAdded<M extends { datacenters: string[]; keys: WrappedKey[] }>(manifest: M, added: Added): M {
-  return {
-    ...manifest,
-    datacenters: [...new Set([...manifest.datacenters, ...added.datacenters])],
-    keys: [...manifest.keys, ...added.keys],
-  };
+  const datacenters = [...new Set([...manifest.datacenters, ...added.datacenters])];
+  if (datacenters.length > MOST_DATACENTERS)
+    throw new RefusedError(`a tag names ${datacenters.length} datacenters, more than ${MOST_DATACENTERS}`);
+  if (!datacenters.every(isName)) throw new RefusedError("a tag names a datacenter that cannot be one");
+  return { ...manifest, datacenters, keys: [...manifest.keys, ...added.keys] };
 }

@@ -7,6 +7,7 @@ import { streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { createQueue } from "../../core/broker/queue.ts";
 import { type Tag, task } from "../../core/index.ts";
+import { withAdded } from "../../core/trust/added.ts";
 import { ActiveTag } from "../../worker/active.ts";
 import { Feeder } from "../../worker/feeder.ts";
 import { Worker } from "../../worker/index.ts";
@@ -134,6 +135,18 @@ test.skipIf(SHORT)(
   },
   120_000,
 );
+
+test("a tag that names datacenters without end, or what can be none, is refused", () => {
+  const none = { datacenters: [], keys: [], records: 0 };
+  const names = Array.from({ length: 1_001 }, (_, i) => `dc${i}`);
+  expect(() => withAdded({ datacenters: names, keys: [] }, none)).toThrow(/names 1001 datacenters/);
+  for (const name of ["*", ">", "a.b", "a b", "a\r\nPUB x 0", ""]) {
+    expect(() => withAdded({ datacenters: ["local"], keys: [] }, { ...none, datacenters: [name] })).toThrow(
+      /cannot be/,
+    );
+  }
+  expect(withAdded({ datacenters: names.slice(1), keys: [] }, none).datacenters).toHaveLength(1_000);
+});
 
 describe("a user with very many tags at once", () => {
   const log = { info: () => undefined, warn: () => undefined };
