@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket } from "node:tls";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Broker, connectBroker } from "../../core/broker/connect.ts";
 import { Tag, task } from "../../core/index.ts";
 import { openSession } from "../../core/instance/session.ts";
@@ -90,6 +90,51 @@ describe("a tls link", () => {
     await using fake = await impostor({ ...signed, certificate: signed.certificate + theirs.certificate });
     await expect(connectBroker(fake.broker(), login)).rejects.toThrow("nobody in your join link vouches for");
     expect(fake.said).toEqual([]);
+  });
+
+  test("no variable of the environment turns the check off", async () => {
+    vi.stubEnv("NODE_TLS_REJECT_UNAUTHORIZED", "0");
+    await using fake = await impostor(serverCertificate(rootFromSeed(newSeed()), ["localhost"]));
+    await expect(connectBroker(fake.broker(), login)).rejects.toThrow("nobody in your join link vouches for");
+    expect(fake.said).toEqual([]);
+    vi.unstubAllEnvs();
+  });
+
+  test("servers that a broker names for another connection get nothing in plain text either", async () => {
+    await using middle = await ListeningProxy.start();
+    middle.impersonate((client: Socket) => void client.write(PLAIN_INFO));
+    const others = ["127.0.0.1", "localhost"].map((host) => `${host}:${middle.port}`);
+    const info = { server_id: "A", version: "2.15.1", proto: 1, headers: true, max_payload: 1e6, tls_required: true };
+    let connections = 0;
+    const { certificate, key } = serverCertificate(root, ["localhost"]);
+    const server = createTlsServer({ cert: certificate, key }, (socket: TLSSocket) => {
+      connections++;
+      socket.on("error", () => undefined).write(`INFO ${JSON.stringify({ ...info, connect_urls: others })}\r\n`);
+      socket.on("data", (data: Buffer) => {
+        if (!data.includes("PING")) return;
+        socket.write("PONG\r\n");
+        if (connections < 2) setTimeout(() => socket.destroy(), 50);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as { port: number };
+    const broker = { servers: [`tls://localhost:${port}`], authorities: [authorityCertificate(root)] };
+    const connection = await connectBroker(broker, login);
+    try {
+      await until(
+        "the other servers to be tried",
+        () => middle.sent.length,
+        (count) => count >= 2,
+      );
+      for (const parts of middle.sent) {
+        const bytes = Buffer.concat(parts);
+        if (bytes.length > 0) expect(isHandshake(bytes)).toBe(true);
+        expect(bytes.includes("CONNECT") || bytes.includes("secret.login.jwt")).toBe(false);
+      }
+    } finally {
+      await connection.close();
+      await new Promise((resolve) => server.close(resolve));
+    }
   });
 
   test("nothing older than TLS 1.3 is spoken", async () => {
