@@ -384,8 +384,8 @@ export class Worker {
     this.#puller.close();
     await this.#audit.close();
     const { nc } = this.#session;
-    // Where the broker is away there is nobody to drain to.
-    if (!nc.isClosed()) await nc.drain().catch(() => nc.close());
+    // A drain never ends where the connection is lost for good meanwhile.
+    if (!nc.isClosed()) await Promise.race([nc.drain().catch(() => nc.close()), nc.closed()]);
     if (this.#lost === undefined) this.#resolveFinished();
     else this.#rejectFinished(this.#lost);
   }
