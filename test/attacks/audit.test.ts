@@ -20,6 +20,7 @@ import { PROGRAM } from "../support/cli.ts";
 import { collect } from "../support/collect.ts";
 import { Gate } from "../support/gate.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as, inHome } from "../support/people.ts";
 import { runProgram } from "../support/processes.ts";
 import { SHORT } from "../support/short.ts";
 import { until } from "../support/until.ts";
@@ -35,17 +36,6 @@ afterAll(async () => {
   await lab?.[Symbol.asyncDispose]();
 });
 
-async function inHome<T>(home: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
-
-const as = <T>(person: Person, action: () => Promise<T>) => inHome(dirname(dirname(person.instance.folder)), action);
 const startWorker = () => inHome(ownerHome, () => Worker.start({ slots: 2, unsafe: true }));
 const startProcess = () =>
   WorkerProcess.start({ HUMQ_HOME: ownerHome, HUMQ_INSTANCE: "lab" }, ["--slots", "1", "--unsafe"]);

@@ -13,9 +13,9 @@ import { Feeder } from "../../worker/feeder.ts";
 import { Worker } from "../../worker/index.ts";
 import { Puller } from "../../worker/pull.ts";
 import type { RunnableTag } from "../../worker/tag.ts";
-import { as } from "../support/as.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 import { until } from "../support/until.ts";
 
@@ -33,11 +33,11 @@ afterAll(() => lab?.[Symbol.asyncDispose]());
 function submit(): Promise<Tag<number>> {
   const double = task((n: number) => 2 * n, { name: "double" });
   double(21);
-  return as(alice.instance, () => double.submit({ quiet: true }));
+  return as(alice, () => double.submit({ quiet: true }));
 }
 
 async function isServed(tag: Tag<number>): Promise<void> {
-  await as(alice.instance, () => tag.pull({ blocking: true, quiet: true, signal: AbortSignal.timeout(30_000) }));
+  await as(alice, () => tag.pull({ blocking: true, quiet: true, signal: AbortSignal.timeout(30_000) }));
   expect(await collect(tag.results())).toEqual([42]);
 }
 

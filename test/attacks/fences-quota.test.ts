@@ -1,5 +1,4 @@
 /** Users at their quota: a clear word to them, no harm to others, nothing lost. */
-import { dirname } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
@@ -11,6 +10,7 @@ import { formatRequest } from "../../core/trust/request.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as, inHome } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 
 const MIB = 2 ** 20;
@@ -23,19 +23,6 @@ beforeAll(async () => {
   ownerHome = process.env.HUMQ_HOME;
 });
 afterAll(() => lab?.[Symbol.asyncDispose]());
-
-async function inHome<T>(home: string | undefined, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
-
-/** Runs `action` as somebody with a home of their own. */
-const as = <T>(person: Person, action: () => Promise<T>) => inHome(dirname(dirname(person.instance.folder)), action);
 
 /** Grants again under the same name. */
 const regrant = (person: Person, name: string, options = {}) =>

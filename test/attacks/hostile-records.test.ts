@@ -11,7 +11,8 @@ import { newSeed, rootFromSeed } from "../../core/trust/identity.ts";
 import { listWorkers } from "../../core/watch/workers.ts";
 import { Worker } from "../../worker/index.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { as, auditRecords, inHome, Operator, type Place, spoilings } from "../support/operator.ts";
+import { auditRecords, Operator, type Place, spoilings } from "../support/operator.ts";
+import { as, inHome } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 import { until } from "../support/until.ts";
 

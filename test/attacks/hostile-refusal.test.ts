@@ -7,7 +7,8 @@ import { signerFromSeed } from "../../core/trust/keys.ts";
 import { sealRefusal } from "../../core/trust/refusal.ts";
 import { Worker } from "../../worker/index.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { as, inHome, Operator, type Place, placesOf } from "../support/operator.ts";
+import { Operator, type Place, placesOf } from "../support/operator.ts";
+import { as, inHome } from "../support/people.ts";
 import { flipped } from "../support/trust.ts";
 import { until } from "../support/until.ts";
 

@@ -1,5 +1,4 @@
 /** A broker that swaps what lies in it, datacenters that help it, and users whose buckets are full. */
-import { dirname } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { streamOf, subjectOf } from "../../core/broker/names.ts";
@@ -14,6 +13,7 @@ import { encodeArguments } from "../../core/values/index.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as, inHome } from "../support/people.ts";
 
 let lab: Lab;
 let ownerHome: string | undefined;
@@ -24,19 +24,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await lab?.[Symbol.asyncDispose]();
 });
-
-async function inHome<T>(home: string | undefined, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
-
-/** Runs `action` as somebody with a home of their own. */
-const as = <T>(person: Person, action: () => Promise<T>) => inHome(dirname(dirname(person.instance.folder)), action);
 
 const startWorker = () => inHome(ownerHome, () => Worker.start({ slots: 1, unsafe: true }));
 

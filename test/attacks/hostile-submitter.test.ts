@@ -11,7 +11,8 @@ import { decodeOutcomeMessage, encodeOutcomeMessage } from "../../core/trust/out
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { as, inHome, Operator, type Place, placesOf, spoilings } from "../support/operator.ts";
+import { Operator, type Place, placesOf, spoilings } from "../support/operator.ts";
+import { as, inHome } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 import { until } from "../support/until.ts";
 

@@ -8,7 +8,7 @@ import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { everyKind } from "../support/kinds.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { as, inHome } from "../support/operator.ts";
+import { as, inHome } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 import { until } from "../support/until.ts";
 

@@ -10,7 +10,8 @@ import { openSigned, signRecord } from "../../core/trust/signed.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { as, auditRecords, inHome, Operator, type Place, placesOf, spoilings } from "../support/operator.ts";
+import { auditRecords, Operator, type Place, placesOf, spoilings } from "../support/operator.ts";
+import { as, inHome } from "../support/people.ts";
 import { SHORT } from "../support/short.ts";
 
 /** What has to come of an attack: the worker refuses the tag, or call 0 of it; or there is nothing to run. */

@@ -1,12 +1,13 @@
 /** What whoever runs the broker, or listens on the network, finds out by reading everything there is. */
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { type Tag, task } from "../../core/index.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as } from "../support/people.ts";
 
 const SECRET = {
   argument: "marker-argument-51c0",
@@ -26,16 +27,6 @@ let alice: Person;
 let worker: Worker;
 let tag: Tag;
 const heard: Buffer[] = [];
-
-async function inHome<T>(home: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -71,7 +62,7 @@ beforeAll(async () => {
     await nc.flush();
   }
   worker = await Worker.start({ instance: "lab", slots: 1, unsafe: true });
-  await inHome(dirname(dirname(alice.instance.folder)), async () => {
+  await as(alice, async () => {
     const { closure, output, error, largeResult } = SECRET;
     const visible = task(
       function visible(what: string, frozen: string) {

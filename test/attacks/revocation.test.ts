@@ -16,9 +16,9 @@ import { signGrant } from "../../core/trust/grant.ts";
 import { openRevocations, type RevocationList, signRevocations } from "../../core/trust/revocation.ts";
 import { listWorkers } from "../../core/watch/workers.ts";
 import { ServerClock } from "../../worker/trust/server-clock.ts";
-import { as, homeOf } from "../support/as.ts";
 import { Gate } from "../support/gate.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as, homeOf } from "../support/people.ts";
 import { otherRoot } from "../support/trust.ts";
 import { until } from "../support/until.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
@@ -52,7 +52,7 @@ const ask = task(async (url: string, key: string) => {
 
 /** Calls that end when the gate lets their key through. */
 async function submitAs(person: { instance: Person["instance"] }, ...keys: string[]): Promise<Tag<string>> {
-  return as(person.instance, async () => {
+  return as(person, async () => {
     for (const key of keys) ask(gate.url, key);
     return (await ask.submit({ quiet: true, datacenters: ["local"] })) as Tag<string>;
   });
@@ -62,7 +62,7 @@ async function submitAs(person: { instance: Person["instance"] }, ...keys: strin
 async function ownCallRuns(key: string): Promise<void> {
   gate.open(key);
   using tag = await submitAs({ instance: lab.instance }, key);
-  expect(await as(lab.instance, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
+  expect(await as(lab, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
 }
 
 async function disconnected(nc: NatsConnection): Promise<void> {
@@ -165,7 +165,7 @@ describe("whoever is revoked", () => {
     await revoke(mallory.grant.name);
     await worker.says(new RegExp(`ended ${tag.name}`));
     await lab.grant(lab.request(mallory.grant.name).request, mallory.grant.name);
-    expect(await as(mallory.instance, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
+    expect(await as(mallory, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
     const errors: string[] = [];
     for await (const { state, error } of tag.errors()) errors.push(`${state}: ${error.message}`);
     expect(errors).toHaveLength(3);
@@ -176,7 +176,7 @@ describe("whoever is revoked", () => {
     }
     gate.open("s4");
     using next = await submitAs(mallory, "s4");
-    expect(await as(mallory.instance, () => next.pull({ blocking: true, quiet: true }))).toBe(0);
+    expect(await as(mallory, () => next.pull({ blocking: true, quiet: true }))).toBe(0);
   });
 
   test("as a datacenter has its workers shut out, and nobody submits to it any more", async () => {
@@ -188,7 +188,7 @@ describe("whoever is revoked", () => {
     expect(String(await gpu.nc.closed())).toMatch(/revoked/);
     const never = task(() => "never");
     never();
-    await expect(as(lab.instance, () => never.submit({ quiet: true, datacenters: ["gpu"] }))).rejects.toThrow(
+    await expect(as(lab, () => never.submit({ quiet: true, datacenters: ["gpu"] }))).rejects.toThrow(
       /no datacenter "gpu"/,
     );
     // Its name is free for a new key.
@@ -218,7 +218,7 @@ describe("a hostile broker", () => {
     gate.open("replayed");
     using tag = await submitAs(mallory, "replayed");
     await ownCallRuns("own2");
-    expect((await as(mallory.instance, () => tag.status())).pending).toBe(1);
+    expect((await as(mallory, () => tag.status())).pending).toBe(1);
     // The owner's next renewal revokes what the newest did, not what the broker offers.
     const renewed = await renewRevocations(lab.instance);
     expect(renewed.entries.map(({ user }) => user)).toContain(mallory.grant.user);
@@ -238,7 +238,7 @@ describe("a hostile broker", () => {
     gate.open("forged");
     using tag = await submitAs(mallory, "forged");
     await ownCallRuns("own3");
-    expect((await as(mallory.instance, () => tag.status())).pending).toBe(1);
+    expect((await as(mallory, () => tag.status())).pending).toBe(1);
     await renewRevocations(lab.instance);
   });
 
@@ -253,14 +253,14 @@ describe("a hostile broker", () => {
     using tag = await submitAs({ instance: lab.instance }, "stale");
     const { reasons } = await until(
       "explain to know",
-      () => as(lab.instance, () => tag.explain()),
+      () => as(lab, () => tag.explain()),
       (seen) => seen.reasons[0]?.code === "workers-hold",
     );
     expect(reasons[0]!.message).toMatch(/takes no new work: the revocation list was good until/);
     const [entry] = (await listWorkers(owner)).filter(({ holds }) => holds !== null);
     expect(entry?.holds).toMatch(/^the revocation list was good until/);
     await renewRevocations(lab.instance);
-    expect(await as(lab.instance, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
+    expect(await as(lab, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
   });
 
   test("that has no list at all gets no work done by a worker that never saw one", async () => {
@@ -285,7 +285,7 @@ describe("grants and clocks", () => {
     gate.open("early");
     using tag = await submitAs(mallory, "early");
     await ownCallRuns("own4");
-    expect((await as(mallory.instance, () => tag.status())).pending).toBe(1);
+    expect((await as(mallory, () => tag.status())).pending).toBe(1);
     await revoke(mallory.grant.name);
     const entry = (await listNow()).entries.find(({ user }) => user === mallory.grant.user)!;
     expect(entry.beforeMs).toBeGreaterThanOrEqual(issuedMs);

@@ -1,6 +1,6 @@
 /** A datacenter's key is replaced: what the old one opens afterwards, and what it does not. */
 import { cpSync, mkdirSync, readdirSync, renameSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Tag, task } from "../../core/index.ts";
 import { requestAccess } from "../../core/instance/join.ts";
@@ -9,6 +9,7 @@ import { openTag } from "../../core/tag/access.ts";
 import { keyId } from "../../core/trust/wrap.ts";
 import { Worker } from "../../worker/index.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { as, inHome } from "../support/people.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
@@ -29,17 +30,7 @@ afterAll(async () => {
   thief[Symbol.dispose]();
 });
 
-async function inHome<T>(home: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
-
-const asAnn = <T>(action: () => Promise<T>) => inHome(dirname(dirname(ann.instance.folder)), action);
+const asAnn = <T>(action: () => Promise<T>) => as(ann, action);
 
 const double = task(function double(n: number) {
   return 2 * n;

@@ -17,6 +17,7 @@ import { startEmbedded } from "../../core/instance/up.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { inHome } from "../support/people.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
@@ -36,16 +37,6 @@ let waiting: string;
 /** What the old broker held. */
 let grantsBefore: Stored[];
 let annsBefore: Stored[];
-
-async function inHome<T>(home: string, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
 
 const homeOf = ({ instance }: Person) => dirname(dirname(instance.folder));
 const as = <T>(person: Person, action: () => Promise<T>) => inHome(homeOf(person), action);

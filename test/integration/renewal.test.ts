@@ -7,10 +7,10 @@ import { subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { type Tag, task } from "../../core/index.ts";
 import { signGrant } from "../../core/trust/grant.ts";
-import { as, homeOf } from "../support/as.ts";
 import { Home, PROGRAM } from "../support/cli.ts";
 import { Gate } from "../support/gate.ts";
 import { Lab } from "../support/lab.ts";
+import { as, homeOf } from "../support/people.ts";
 import { Running, runProgram } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
@@ -58,11 +58,11 @@ test("a person and a worker whose grants are renewed go on without a restart of 
     (ms) => ms > first.expiresMs + 2_000,
   );
   gate.open("renewed");
-  using tag = await as(ann.instance, async () => {
+  using tag = await as(ann, async () => {
     ask(gate.url, "renewed");
     return (await ask.submit({ quiet: true, datacenters: ["brief"] })) as Tag<string>;
   });
-  expect(await as(ann.instance, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
+  expect(await as(ann, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
   await ann.nc.flush();
   expect(worker.said).not.toContain("any more");
 });
@@ -72,7 +72,7 @@ test("of an expired grant running calls finish, queued ones are held until it is
     ...["--datacenter", "local", "--slots", "1", "--unsafe"],
   ]);
   const bea = await lab.join("bea");
-  using tag = await as(bea.instance, async () => {
+  using tag = await as(bea, async () => {
     for (const key of ["held1", "held2"]) ask(gate.url, key);
     return (await ask.submit({ quiet: true, datacenters: ["local"] })) as Tag<string>;
   });
@@ -87,19 +87,19 @@ test("of an expired grant running calls finish, queued ones are held until it is
   const data = signGrant(over, lab.instance.root()!.signer);
   await publish(await lab.inAccount(accountLabel.hub), { subject: subjectOf.grant(over.user), data });
   gate.open("held1", "held2", "own");
-  const status = () => as(bea.instance, () => tag.status());
+  const status = () => as(bea, () => tag.status());
   await until("the first to end", status, ({ succeeded }) => succeeded >= 1);
-  using own = await as(lab.instance, async () => {
+  using own = await as(lab, async () => {
     ask(gate.url, "own");
     return (await ask.submit({ quiet: true, datacenters: ["local"] })) as Tag<string>;
   });
-  expect(await as(lab.instance, () => own.pull({ blocking: true, quiet: true }))).toBe(0);
+  expect(await as(lab, () => own.pull({ blocking: true, quiet: true }))).toBe(0);
   expect(await status()).toMatchObject({ succeeded: 1, pending: 1 });
   bea.instance.cacheGrant(over.user, data);
   const explained = await humq(bea.instance, "explain", tag.name);
   expect(explained.stdout).toMatch(/the grant of bea expired on .*held until it is renewed/);
   await lab.grant(lab.request("bea").request, "bea", { expiresInMs: HOUR_MS });
-  expect(await as(bea.instance, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
+  expect(await as(bea, () => tag.pull({ blocking: true, quiet: true }))).toBe(0);
 });
 
 test("a worker whose clock is too far off takes no work and says so; workers and doctor pass it on", async () => {
@@ -129,7 +129,7 @@ test("what is submitted by a clock that is too far off is an explained error", a
   RealDate.now = () => now() + 10 * MINUTE_MS;
   try {
     ask(gate.url, "never");
-    await expect(as(lab.instance, () => ask.submit({ quiet: true, datacenters: ["local"] }))).rejects.toThrow(
+    await expect(as(lab, () => ask.submit({ quiet: true, datacenters: ["local"] }))).rejects.toThrow(
       /^the broker's clock is .* behind this machine's, and 2m at most is tolerated\. Set the clock/,
     );
   } finally {
@@ -139,7 +139,7 @@ test("what is submitted by a clock that is too far off is an explained error", a
 
 test("whoever waits for a tag when they are revoked is told why it is over", async () => {
   const yan = await lab.join("yan");
-  using tag = await as(yan.instance, async () => {
+  using tag = await as(yan, async () => {
     ask(gate.url, "never");
     return (await ask.submit({ quiet: true })) as Tag<string>;
   });

@@ -1,6 +1,6 @@
 /** Whoever runs the broker: may do anything in anybody's account, in the store and on the wire. */
 import { readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type JetStreamManager, jetstreamManager } from "@nats-io/jetstream";
 import type { NatsConnection } from "@nats-io/transport-node";
 import { type AuditRecord, auditFolder } from "../../core/audit/format.ts";
@@ -88,22 +88,6 @@ export function spoilings(bits: number): { how: string; spoil: (bytes: Uint8Arra
     { how: "nothing in it", spoil: () => new Uint8Array() },
     { how: "a byte more", spoil: (bytes) => Buffer.concat([bytes, Buffer.from([0])]) },
   ];
-}
-
-/** Runs `action` with a `HUMQ_HOME` of one's own. */
-export async function inHome<T>(home: string | undefined, action: () => Promise<T>): Promise<T> {
-  const before = process.env.HUMQ_HOME;
-  process.env.HUMQ_HOME = home;
-  try {
-    return await action();
-  } finally {
-    process.env.HUMQ_HOME = before;
-  }
-}
-
-/** Runs `action` as somebody who joined a lab. */
-export function as<T>({ instance }: Person, action: () => Promise<T>): Promise<T> {
-  return inHome(dirname(dirname(instance.folder)), action);
 }
 
 /** All that the workers of an instance here have in their audit logs. */
