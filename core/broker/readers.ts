@@ -1,7 +1,7 @@
 /**
  * The account of those whom a user shares tags with: no JetStream, and of the user's account only single messages
  * (reader-subjects.ts). Its logins are issued by the user, with a signing key whose template (set by the root) limits each
- * to one tag and to an inbox of its own: a login's name is the tag's (docs/decisions/0011-sharing.md).
+ * to one tag and to an inbox of its own: a login's name is the tag's (docs/decisions/0012-sharing.md).
  */
 import * as jwt from "@nats-io/jwt";
 import type { Root } from "../trust/identity.ts";
