@@ -1,8 +1,9 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { Executor, type ExecutorOptions } from "../../worker/executor/executor.ts";
+import { Executor } from "../../worker/executor/executor.ts";
 import type { Job, JobHandlers } from "../../worker/executor/job.ts";
+import type { ExecutorOptions } from "../../worker/executor/options.ts";
 import { MARK_VARIABLE } from "../../worker/isolation/strays.ts";
 import { isolations, Printed, Submitter, scratch } from "./executor-harness.ts";
 

@@ -2,7 +2,8 @@ import { chmodSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { Executor, type ExecutorOptions } from "../../worker/executor/executor.ts";
+import { Executor } from "../../worker/executor/executor.ts";
+import type { ExecutorOptions } from "../../worker/executor/options.ts";
 import { detected, Submitter, scratch } from "./executor-harness.ts";
 
 const executors: Executor[] = [];

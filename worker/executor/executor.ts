@@ -17,7 +17,8 @@ import {
   type TagSetup,
 } from "./job.ts";
 import { type HeldJob, JobTable } from "./job-table.ts";
-import { type Launched, type LaunchOptions, launch } from "./launch.ts";
+import { type Launched, launch } from "./launch.ts";
+import type { ExecutorOptions } from "./options.ts";
 import { OutputRouter } from "./output-router.ts";
 import { readPosition } from "./position-file.ts";
 import { endOf, ProcessGroup } from "./process-group.ts";
@@ -26,15 +27,6 @@ import { removeFolder } from "./remove-folder.ts";
 import { afterNextPoll, within } from "./timing.ts";
 import { ToldTags } from "./told-tags.ts";
 import { Usage } from "./usage.ts";
-
-export interface ExecutorOptions extends LaunchOptions {
-  /** The worker's name, noted in outcomes. Default: none. */
-  worker?: string;
-  /** Sealed outcomes above this go in parts. Default 256 KiB. */
-  inlineLimitBytes?: number;
-  /** Console output that is kept of one call. Default 1 MiB. */
-  outputLimitBytes?: number;
-}
 
 /** How long an executor may take to be up, and */
 const START_TIMEOUT_MS = 30_000;
