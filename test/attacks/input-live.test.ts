@@ -1,6 +1,6 @@
 /** Hostile texts, files and records against commands and workers that run. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -19,6 +19,7 @@ import { PROGRAM } from "../support/cli.ts";
 import { collect } from "../support/collect.ts";
 import { isHarmless } from "../support/fuzz.ts";
 import { Lab, type Person } from "../support/lab.ts";
+import { homeOf } from "../support/people.ts";
 import { type Finished, runProgram } from "../support/processes.ts";
 import { SHORT, some } from "../support/short.ts";
 import { temporaryDirectory } from "../support/tools.ts";
@@ -48,10 +49,8 @@ function startWorker(): Promise<Worker> {
   return Worker.start({ slots: 1, unsafe: true, log });
 }
 
-const homeOf = (person: Person): string => dirname(dirname(person.instance.folder));
-
 async function as<T>({ instance }: Pick<Person, "instance">, action: () => Promise<T>): Promise<T> {
-  process.env.HUMQ_HOME = dirname(dirname(instance.folder));
+  process.env.HUMQ_HOME = homeOf(instance);
   try {
     return await action();
   } finally {
@@ -61,7 +60,7 @@ async function as<T>({ instance }: Pick<Person, "instance">, action: () => Promi
 
 /** Runs a command as alice. Whatever it is given: no bug, and nothing that her terminal obeys. */
 async function humq(...args: string[]): Promise<Finished> {
-  const env = { HUMQ_HOME: homeOf(alice), HUMQ_INSTANCE: undefined };
+  const env = { HUMQ_HOME: homeOf(alice.instance), HUMQ_INSTANCE: undefined };
   const finished = await runProgram(process.execPath, [PROGRAM, ...args], { env });
   const { code, stdout, stderr } = finished;
   expect([0, 1, 2], `humq ${JSON.stringify(args)}: ${stderr}`).toContain(code);

@@ -1,5 +1,5 @@
 /** The root key is replaced: who had the old one, or what it signed, gets nowhere; everybody else goes on with their keys. */
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { accountLabel } from "../../core/broker/accounts.ts";
 import { HUB_STREAMS, streamOf, subjectOf } from "../../core/broker/names.ts";
@@ -17,7 +17,7 @@ import { startEmbedded } from "../../core/instance/up.ts";
 import { Worker } from "../../worker/index.ts";
 import { collect } from "../support/collect.ts";
 import { Lab, type Person } from "../support/lab.ts";
-import { inHome } from "../support/people.ts";
+import { as, inHome } from "../support/people.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
@@ -37,9 +37,6 @@ let waiting: string;
 /** What the old broker held. */
 let grantsBefore: Stored[];
 let annsBefore: Stored[];
-
-const homeOf = ({ instance }: Person) => dirname(dirname(instance.folder));
-const as = <T>(person: Person, action: () => Promise<T>) => inHome(homeOf(person), action);
 
 async function withWorker<T>(action: (lines: string[]) => Promise<T>): Promise<T> {
   const lines: string[] = [];

@@ -1,12 +1,12 @@
 /** Does what docs/guide/sharing.md says, block by block, as the one who shares and the one who reads. */
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { task } from "../../core/index.ts";
 import { PROGRAM, ROOT } from "../support/cli.ts";
 import { Lab, type Person } from "../support/lab.ts";
 import { blocksOf } from "../support/markdown.ts";
-import { as, startWorker } from "../support/people.ts";
+import { as, homeOf, startWorker } from "../support/people.ts";
 import { runProgram } from "../support/processes.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 
@@ -45,7 +45,7 @@ afterAll(async () => {
 
 /** The commands of a section, one by one: what each printed. */
 async function run(person: Person, section: string): Promise<string[]> {
-  const home = dirname(dirname(person.instance.folder));
+  const home = homeOf(person.instance);
   const PATH = `${join(directory.path, "bin")}:${process.env.PATH}`;
   const printed: string[] = [];
   for (const line of BLOCKS.filter((block) => block.section === section).flatMap(({ text }) =>

@@ -1,9 +1,10 @@
 /** One worker that many attacks run on, and what they must not get at: secrets in its environment, memory and files. */
 import { mkdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { type Tag, task } from "../../core/index.ts";
 import { collect } from "./collect.ts";
 import { Lab, type Person } from "./lab.ts";
+import { homeOf } from "./people.ts";
 import { temporaryDirectory } from "./tools.ts";
 import { WorkerProcess } from "./worker-process.ts";
 
@@ -125,7 +126,7 @@ export class AttackedWorker implements AsyncDisposable {
   /** `HUMQ_HOME` says who acts. */
   async #as<T>({ instance }: Person, action: () => Promise<T>): Promise<T> {
     const home = process.env.HUMQ_HOME;
-    process.env.HUMQ_HOME = dirname(dirname(instance.folder));
+    process.env.HUMQ_HOME = homeOf(instance);
     try {
       return await action();
     } finally {
