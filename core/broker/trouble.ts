@@ -41,6 +41,8 @@ export function adviceOn(message: string): string | undefined {
   if (saysFull(message)) {
     return "your share of the broker's disk is full. Make room with humq delete TAG, or --downloaded-only after a pull, or ask its owner for more";
   }
+  // All that it says where it could not make a file for a queue.
+  if (/error creating store/i.test(message)) return "its disk is full, or it may not write there; its log says";
   // What it says of a batch of which it could not keep a message until the last had come.
   if (/batch is incomplete/i.test(message)) return "it had no time for it, or its disk is full; its log says";
   return undefined;

@@ -34,6 +34,11 @@ test("a full disk and a full share say who makes room, and how", () => {
   );
 });
 
+test("a disk that has no room for the file of a queue is named too", () => {
+  const error = new JetStreamApiError({ code: 500, err_code: 10104, description: "error creating store for consumer" });
+  expect((asBrokerError(error) as Error).message).toMatch(/error creating store for consumer: its disk is full, or /);
+});
+
 test("the command line does not call it a bug", () => {
   expect(failureOf(apiError)).toMatchObject({ exitCode: EXIT.failed, code: "broker" });
 });
