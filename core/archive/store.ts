@@ -7,6 +7,18 @@ import { removeTemporaryFile } from "./files.ts";
 import { CAREFUL, checkSchema } from "./harmless.ts";
 import { SCHEMA } from "./schema.ts";
 
+/**
+ * Rows of a megabyte are written twice as fast in these as in SQLite's own 4096, and short ones a fifth
+ * (docs/decisions/0013-speed.md).
+ */
+const PAGE_BYTES = 16 * 1024;
+/**
+ * With a write-ahead log, readers and the writer do not wait for each other, and a killed process leaves a consistent file.
+ * NORMAL: a power cut may cost the last outcomes, together with the position they are pulled from.
+ */
+const LASTING = "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL";
+/** Nobody opens a temporary file after this process, and a log would have each byte written twice. It is synced when it is kept. */
+const PASSING = "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF";
 /** How long a write waits while another process writes to the same file. */
 const BUSY_TIMEOUT_MS = 30_000;
 
@@ -31,7 +43,7 @@ export class Store {
     this.path = path;
     this.readonly = options.readonly ?? false;
     this.temporary = options.temporary ?? false;
-    this.database = guarded(path, () => openDatabase(path, this.readonly));
+    this.database = guarded(path, () => openDatabase(path, this.readonly, this.temporary));
     openStores.add(this);
     if (!closesOnExit) {
       closesOnExit = true;
@@ -107,21 +119,19 @@ export function createDatabase(path: string): void {
   guarded(path, () => {
     const database = new DatabaseSync(path);
     try {
-      database.exec(`BEGIN; ${SCHEMA} COMMIT`);
+      database.exec(`PRAGMA page_size = ${PAGE_BYTES}; BEGIN; ${SCHEMA} COMMIT`);
     } finally {
       database.close();
     }
   });
 }
 
-function openDatabase(path: string, readonly: boolean): DatabaseSync {
+function openDatabase(path: string, readonly: boolean, temporary: boolean): DatabaseSync {
   const database = new DatabaseSync(path, { readOnly: readonly });
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}; ${CAREFUL}`);
     checkSchema(database, path);
-    // With a write-ahead log, readers and the writer do not wait for each other, and a killed process leaves a
-    // consistent file. NORMAL: a power cut may cost the last outcomes, together with the position they are pulled from.
-    if (!readonly) database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL");
+    if (!readonly) database.exec(temporary ? PASSING : LASTING);
     return database;
   } catch (error) {
     database.close();
