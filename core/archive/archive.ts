@@ -187,6 +187,11 @@ export class Archive {
     return this.hashes.get(index);
   }
 
+  /** As {@link hashOf}, of many calls: several times as fast. */
+  hashesOf(indices: readonly number[]): (Uint8Array | undefined)[] {
+    return this.hashes.getAll(indices);
+  }
+
   /**
    * Files outcomes and the stream sequence they were read up to in one transaction: all of it or nothing. The first
    * outcome of a call stays, whoever files it; only one of a later generation takes its place.

@@ -120,9 +120,19 @@ export function parseRun(subject: string): { datacenter: string; first: number; 
   return { datacenter, first: toIndex(first), delivery, begun: delivery !== name };
 }
 
+const DIGIT_0 = 0x30;
+
 /** An index has one spelling, so that no call is found under two subjects; anything else is NaN. */
 function toIndex(token: string): number {
-  return /^(0|[1-9]\d{0,14})$/.test(token) ? Number(token) : Number.NaN;
+  const { length } = token;
+  if (length === 0 || length > 15 || (length > 1 && token.charCodeAt(0) === DIGIT_0)) return Number.NaN;
+  let index = 0;
+  for (let i = 0; i < length; i++) {
+    const digit = token.charCodeAt(i) - DIGIT_0;
+    if (digit < 0 || digit > 9) return Number.NaN;
+    index = index * 10 + digit;
+  }
+  return index;
 }
 
 /** The call index that a call, outcome or log subject ends with; NaN where it does not end with one. */

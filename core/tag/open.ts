@@ -11,7 +11,7 @@ import { syncRetries } from "../control/sync.ts";
 import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import { isOtherVersion } from "../trust/outcome.ts";
 import type { TagAccess } from "./access.ts";
-import { openOutcome } from "./outcome.ts";
+import { openAtOnce, openOutcome } from "./outcome.ts";
 
 /** A tag as it is being pulled. */
 export interface Pulling {
@@ -59,15 +59,21 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
   const calls = pulling.access.closing?.calls ?? 0;
   const outcomes: Outcome[] = [];
   const late = new Map<number, StoredOutcome>();
-  for (const one of stored) {
-    const { index } = parseOutcome(one.subject);
+  const indices = stored.map(({ subject }) => parseOutcome(subject).index);
+  let hashes = pulling.archive.hashesOf(indices);
+  for (const [i, one] of stored.entries()) {
+    const index = indices[i]!;
     // A message under a call's name that no call has may have been refused by a worker.
     if (!(index < calls)) continue;
-    let outcome = await openOne(pulling, one);
+    const { access, control } = pulling;
+    let outcome =
+      openAtOnce(access, one.subject, one.data, hashes[i], control.generationOf(index)) ??
+      (await openOne(pulling, one));
     if (outcome === undefined) {
       const generation = generationOf(one.data) ?? 0;
       if (generation > pulling.control.generationOf(index)) {
         pulling.control = await syncRetries(pulling.access, pulling.archive);
+        hashes = pulling.archive.hashesOf(indices);
         outcome = await openOne(pulling, one);
       } else if (generation < pulling.control.generationOf(index)) late.set(index, one);
     }

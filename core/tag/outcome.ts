@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import type { StreamReader } from "../broker/read.ts";
-import { RefusedError } from "../errors.ts";
+import { DecodeError, RefusedError } from "../errors.ts";
 import {
   type DecodedOutcome,
   decodeOutcome,
@@ -119,6 +119,35 @@ async function isOfStored(access: OutcomeAccess, index: number, hash: Uint8Array
   return stored !== null && Buffer.compare(leafHash(stored.data), hash) === 0;
 }
 
+/** Opens the seal. @throws RefusedError | DecodeError where it is not sealed as an outcome of the call that it names */
+function openSealed(access: OutcomeAccess, subject: string, data: Uint8Array): OpenedOutcome {
+  const { kind, datacenter, index } = parseOutcome(subject);
+  const message = decodeOutcomeMessage(data);
+  if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
+  const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
+  return { ...decoded, kind, datacenter, index, message };
+}
+
+/**
+ * Whether it is bound to the call of this hash. Where there is no call to be bound to, what only holders of the tag's key
+ * can have sealed has to be of this run.
+ */
+function isBound(
+  { kind, meta, message }: OpenedOutcome,
+  callHash: Uint8Array | undefined,
+  generation: number,
+): boolean {
+  const gone = kind === "error" && meta.state === "lost" && Buffer.compare(message.callHash, NO_CALL) === 0;
+  return callHash === undefined || gone
+    ? message.generation === generation
+    : Buffer.compare(message.callHash, callHash) === 0;
+}
+
+function checkParts({ kind, index, spilled, message }: OpenedOutcome): void {
+  if ((spilled === undefined) === (message.partsId === "")) return;
+  throw new RefusedError(`${kind} of call ${index}: it names parts that it does not have, or has parts without a name`);
+}
+
 /**
  * @param subject under which the broker holds it
  * @param callHash of the call that was submitted under this index; undefined where the broker does not hold that call
@@ -132,30 +161,18 @@ export async function openHead(
   callHash: Uint8Array | undefined,
   generation: number,
 ): Promise<OpenedOutcome> {
-  const { kind, datacenter, index } = parseOutcome(subject);
-  const message = decodeOutcomeMessage(data);
-  if (kind !== "result" && kind !== "error") throw new RefusedError(`an outcome of kind ${JSON.stringify(kind)}`);
-  const decoded = decodeOutcome(open(access.tagKey, contextOf(access, kind, index, message), message.sealed));
+  const head = openSealed(access, subject, data);
+  const { kind, datacenter, index, message } = head;
   if (!(await isNamed(access, datacenter)))
     throw new RefusedError(`${kind} of call ${index}: ${access.manifest.tag} does not name datacenter ${datacenter}`);
-  const { state } = decoded.meta;
-  if ((decoded.spilled === undefined) !== (message.partsId === "")) {
-    throw new RefusedError(
-      `${kind} of call ${index}: it names parts that it does not have, or has parts without a name`,
-    );
-  }
-  // Where there is no call to be bound to, what only holders of the tag's key can have sealed has to be of this run.
-  const gone = kind === "error" && state === "lost" && Buffer.compare(message.callHash, NO_CALL) === 0;
-  const bound =
-    callHash === undefined || gone
-      ? message.generation === generation
-      : Buffer.compare(message.callHash, callHash) === 0;
+  checkParts(head);
   // A refusal may be about what the worker found in the call's place: it is bound to that, and counts while it lies there.
-  const refused = kind === "error" && state === "refused";
+  const refused = kind === "error" && head.meta.state === "refused";
+  const bound = isBound(head, callHash, generation);
   if (!bound && !(refused && (await isOfStored(access, index, message.callHash)))) {
     throw new RefusedError(`${kind} of call ${index}: it answers another call than the one you submitted`);
   }
-  return { ...decoded, kind, datacenter, index, message };
+  return head;
 }
 
 /** How a call ended. What lies in the place of a result that was deleted is none. */
@@ -174,6 +191,23 @@ function contextOf(
   return { rootKey, user, tag, kind: SealKind[kind], first: index, count: 1, generation, callHash };
 }
 
+function outcomeOf({ kind, datacenter, index, message, meta }: OpenedOutcome, value: Uint8Array): Outcome {
+  const state = stateOf(kind, meta);
+  return {
+    index,
+    generation: message.generation,
+    state,
+    ...(state === "succeeded" ? { value } : { error: value }),
+    datacenter,
+    ...(meta.worker === undefined ? {} : { worker: meta.worker }),
+    attempts: meta.attempts ?? 0,
+    losses: meta.losses ?? 0,
+    startedMs: meta.startedMs,
+    durationMs: meta.durationMs,
+    ...(meta.peakMemoryBytes === undefined ? {} : { peakMemoryBytes: meta.peakMemoryBytes }),
+  };
+}
+
 /** As {@link openHead}, with its value. */
 export async function openOutcome(
   access: OutcomeAccess,
@@ -183,21 +217,32 @@ export async function openOutcome(
   current: number,
 ): Promise<Outcome> {
   const head = await openHead(access, subject, data, callHash, current);
-  const { kind, datacenter, index, message, meta, spilled, value } = head;
-  const context = contextOf(access, kind, index, message);
-  const whole = spilled === undefined ? value : await readParts(access, datacenter, message, context, spilled);
-  const state = stateOf(kind, meta);
-  return {
-    index,
-    generation: message.generation,
-    state,
-    ...(state === "succeeded" ? { value: whole } : { error: whole }),
-    datacenter,
-    ...(meta.worker === undefined ? {} : { worker: meta.worker }),
-    attempts: meta.attempts ?? 0,
-    losses: meta.losses ?? 0,
-    startedMs: meta.startedMs,
-    durationMs: meta.durationMs,
-    ...(meta.peakMemoryBytes === undefined ? {} : { peakMemoryBytes: meta.peakMemoryBytes }),
-  };
+  const { kind, index, message, spilled, value } = head;
+  if (spilled === undefined) return outcomeOf(head, value);
+  return outcomeOf(
+    head,
+    await readParts(access, head.datacenter, message, contextOf(access, kind, index, message), spilled),
+  );
+}
+
+/**
+ * As {@link openOutcome}, where nothing has to be asked for, as with nearly all: a promise a call costs as much as opening it.
+ * @returns undefined where something has, or where it is not an outcome of this call
+ */
+export function openAtOnce(
+  access: OutcomeAccess,
+  subject: string,
+  data: Uint8Array,
+  callHash: Uint8Array | undefined,
+  generation: number,
+): Outcome | undefined {
+  try {
+    const head = openSealed(access, subject, data);
+    checkParts(head);
+    const isNow = head.spilled === undefined && access.manifest.datacenters.includes(head.datacenter);
+    return isNow && isBound(head, callHash, generation) ? outcomeOf(head, head.value) : undefined;
+  } catch (error) {
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    return undefined;
+  }
 }
