@@ -1,0 +1,31 @@
+import type { Conditions } from "./conditions.ts";
+import type { Report, SectionReport } from "./report.ts";
+import { alignColumns, cellsOf, HEADINGS, matrixOf, splitRows } from "./table.ts";
+
+export function conditionsText(conditions: Conditions): string {
+  const { processor, cores, memoryGB, system, load, node, natsServer, humq, isolation, slots, runs, date } = conditions;
+  return (
+    `humq ${humq}, Node ${node}, nats-server ${natsServer}, isolation: ${isolation}, encryption on; ${processor}, ` +
+    `${cores} cores, ${memoryGB} GB, ${system}; everything on this machine, ${slots} slots; load ${load.begin} at the ` +
+    `beginning, ${load.end} at the end; each figure the median of ${runs} ${runs === 1 ? "run" : "runs"}; ${date.slice(0, 10)}`
+  );
+}
+
+function sectionText({ name, title, method, tookS, rows, failed }: SectionReport): string {
+  const { matrix, list } = splitRows(rows);
+  const lines = [`${title}  [${name}, ${tookS.toFixed(0)} s]`, method, ""];
+  if (list.length > 0) lines.push(...alignColumns([HEADINGS, ...list.map(cellsOf)], new Set([1, 2, 3])));
+  if (matrix.length > 0) {
+    const grid = matrixOf(matrix);
+    if (list.length > 0) lines.push("");
+    lines.push(...alignColumns(grid, new Set(grid[0]?.keys().filter((i) => i > 0))));
+  }
+  if (failed !== undefined) lines.push(`FAILED: ${failed}`);
+  return lines.join("\n");
+}
+
+/** All of it, for a terminal. */
+export function reportText({ conditions, sections }: Report): string {
+  const total = sections.reduce((sum, { tookS }) => sum + tookS, 0);
+  return [conditionsText(conditions), ...sections.map(sectionText), `${total.toFixed(0)} s in all`].join("\n\n");
+}
