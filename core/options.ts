@@ -29,7 +29,7 @@ export interface SubmitOptions {
    * the process that it runs in takes its part. A worker takes a call only while it has this much. Default: no limit.
    */
   memory?: number | string;
-  /** Among your tags, higher first; -1000 to 1000. Default 0. */
+  /** Among your tags, higher first; -1000 to 1000. Tags of the same priority share workers' time alike. Default 0. */
   priority?: number;
   /** How often a call that fails is run in all. Default 1. */
   attempts?: number;

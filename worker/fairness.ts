@@ -1,28 +1,67 @@
-/** Which tag to pull from next: fair between users by the time they were served, then by priority, then by age. */
+/**
+ * Which tag to pull from next: fair between users by the time they were served; among one user's tags those of the highest
+ * priority, and these are fair by time as well, so that a short tag does not wait behind a long one. Of tags that were served
+ * alike the oldest comes first.
+ */
 import type { ActiveTag } from "./active.ts";
 
+class User {
+  /** Milliseconds of slot time that the user was served, from when they last had nothing to run. */
+  servedMs: number;
+  /** The same of their tags. */
+  readonly tags = new Map<ActiveTag, number>();
+  /** What the tag whose turn it was last had been served: others that had nothing to run meanwhile have no credit for that. */
+  levelMs = 0;
+
+  constructor(servedMs: number) {
+    this.servedMs = servedMs;
+  }
+
+  /** What a tag was served, with what it holds. */
+  loadOf(tag: ActiveTag): number {
+    return Math.max(this.tags.get(tag) ?? 0, this.levelMs) + tag.heldMs;
+  }
+
+  isBefore(a: ActiveTag, b: ActiveTag): boolean {
+    const urgency = a.runnable.options.priority - b.runnable.options.priority;
+    if (urgency !== 0) return urgency > 0;
+    const more = this.loadOf(a) - this.loadOf(b);
+    return more === 0 ? a.runnable.manifest.createdMs < b.runnable.manifest.createdMs : more < 0;
+  }
+}
+
 export class Fairness {
-  /** Milliseconds of slot time that each user was served, from when they last had nothing to run. */
-  readonly #servedMs = new Map<string, number>();
+  readonly #users = new Map<string, User>();
 
-  /** A user who comes anew starts level with the least served, not with a credit from the past. */
-  join(u: string): void {
-    if (this.#servedMs.has(u)) return;
-    this.#servedMs.set(u, this.#servedMs.size === 0 ? 0 : Math.min(...this.#servedMs.values()));
+  /** A user who comes anew starts level with the least served, not with a credit from the past; a tag with the last served. */
+  join(tag: ActiveTag): void {
+    const { u } = tag.runnable;
+    let user = this.#users.get(u);
+    if (user === undefined) {
+      const others = [...this.#users.values()].map(({ servedMs }) => servedMs);
+      user = new User(others.length === 0 ? 0 : Math.min(...others));
+      this.#users.set(u, user);
+    }
+    if (!user.tags.has(tag)) user.tags.set(tag, user.levelMs);
   }
 
-  leave(u: string): void {
-    this.#servedMs.delete(u);
+  leave(tag: ActiveTag): void {
+    const { u } = tag.runnable;
+    const user = this.#users.get(u);
+    if (user?.tags.delete(tag) === true && user.tags.size === 0) this.#users.delete(u);
   }
 
-  served(u: string, tookMs: number): void {
-    const before = this.#servedMs.get(u);
-    if (before !== undefined) this.#servedMs.set(u, before + tookMs);
+  served(tag: ActiveTag, tookMs: number): void {
+    const user = this.#users.get(tag.runnable.u);
+    if (user === undefined) return;
+    user.servedMs += tookMs;
+    const before = user.tags.get(tag);
+    if (before !== undefined) user.tags.set(tag, before + tookMs);
   }
 
   /** Number of users who have something to run. */
   get users(): number {
-    return this.#servedMs.size;
+    return this.#users.size;
   }
 
   /**
@@ -30,18 +69,29 @@ export class Fairness {
    * @param all every tag that this worker holds messages of
    */
   first(ready: readonly ActiveTag[], all: readonly ActiveTag[]): ActiveTag | undefined {
-    // What a user's tags hold already counts as served: else one user fills all slots before any call has ended.
-    const loads = new Map(this.#servedMs);
-    for (const tag of all) loads.set(tag.runnable.u, (loads.get(tag.runnable.u) ?? 0) + tag.heldMs);
-    const loadOf = (tag: ActiveTag) => loads.get(tag.runnable.u) ?? 0;
-    const least = ready.reduce((low, tag) => Math.min(low, loadOf(tag)), Number.POSITIVE_INFINITY);
-    const next = ready.find((tag) => loadOf(tag) === least);
-    return ready
-      .filter((tag) => tag.runnable.u === next?.runnable.u)
-      .sort((a, b) => byPriority(a, b) || a.runnable.manifest.createdMs - b.runnable.manifest.createdMs)[0];
+    const u = this.#firstUser(ready, all);
+    const user = u === undefined ? undefined : this.#users.get(u);
+    if (user === undefined) return undefined;
+    const first = ready.reduce((best, tag) => {
+      if (tag.runnable.u !== u) return best;
+      return best.runnable.u !== u || user.isBefore(tag, best) ? tag : best;
+    });
+    const level = Math.max(user.tags.get(first) ?? 0, user.levelMs);
+    user.levelMs = level;
+    user.tags.set(first, level);
+    return first;
   }
-}
 
-function byPriority(a: ActiveTag, b: ActiveTag): number {
-  return b.runnable.options.priority - a.runnable.options.priority;
+  #firstUser(ready: readonly ActiveTag[], all: readonly ActiveTag[]): string | undefined {
+    if (this.#users.size < 2) return ready[0]?.runnable.u;
+    // What a user's tags hold already counts as served: else one user fills all slots before any call has ended.
+    const loads = new Map<string, number>();
+    for (const [u, { servedMs }] of this.#users) loads.set(u, servedMs);
+    for (const { runnable, heldMs } of all) loads.set(runnable.u, (loads.get(runnable.u) ?? 0) + heldMs);
+    let first: string | undefined;
+    for (const { runnable } of ready) {
+      if (first === undefined || (loads.get(runnable.u) ?? 0) < (loads.get(first) ?? 0)) first = runnable.u;
+    }
+    return first;
+  }
 }

@@ -105,7 +105,7 @@ export class Feeder {
     // One that has ended may be there still.
     if (!this.#tags.has(id)) this.#active.set(u, (this.#active.get(u) ?? 0) + 1);
     this.#tags.set(id, tag);
-    this.#fairness.join(u);
+    this.#fairness.join(tag);
     this.#wake();
   }
 
@@ -145,11 +145,9 @@ export class Feeder {
       this.#tags.delete(id);
       left--;
     }
+    this.#fairness.leave(tag);
     if (left > 0) this.#active.set(u, left);
-    else {
-      this.#active.delete(u);
-      this.#fairness.leave(u);
-    }
+    else this.#active.delete(u);
     this.#finished(tag, left <= MOST_ACTIVE / 2 && this.#turnedAway.delete(u));
   }
 
@@ -158,7 +156,7 @@ export class Feeder {
     tag.held--;
     tag.storing++;
     tag.ran(tookMs);
-    this.#fairness.served(tag.runnable.u, tookMs * tag.weight);
+    this.#fairness.served(tag, tookMs * tag.weight);
     if (this.#crowded || tag.want(this.#slots) > 0) this.#wake();
   }
 
@@ -315,7 +313,7 @@ export class Feeder {
   /** Whoever had room kept for nothing has had it all the same. */
   #endTurn(tag: ActiveTag): void {
     this.#queued.delete(tag);
-    this.#fairness.served(tag.runnable.u, this.#turns.end(tag, performance.now()) * tag.weight);
+    this.#fairness.served(tag, this.#turns.end(tag, performance.now()) * tag.weight);
   }
 
   #trouble(tag: ActiveTag, error: Error): void {

@@ -55,7 +55,10 @@ where they differ nothing is changed.`);
       helpValue: "1h",
       description: "only workers that have so much time left take a call; default: the time limit",
     }),
-    priority: Flags.integer({ helpValue: "N", description: "among your tags, higher first [default: 0]" }),
+    priority: Flags.integer({
+      helpValue: "N",
+      description: "among your tags, higher first; those of the same share alike [default: 0]",
+    }),
     attempts: Flags.integer({ helpValue: "N", description: "how often a failing call is run in all [default: 1]" }),
     "max-losses": Flags.integer({
       helpValue: "N",
