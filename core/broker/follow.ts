@@ -1,31 +1,16 @@
 /** Following a subject of one's own stream: first what is stored from a sequence on, then what comes. */
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import {
-  AckPolicy,
-  type ConsumerMessages,
-  DeliverPolicy,
-  JetStreamApiError,
-  JetStreamError,
-  jetstream,
-  jetstreamManager,
-} from "@nats-io/jetstream";
+import { AckPolicy, DeliverPolicy, JetStreamApiError, jetstreamManager } from "@nats-io/jetstream";
 import { type NatsConnection, nanos } from "@nats-io/transport-node";
+import { Intake, type Taken } from "./intake.ts";
 
 /** An abandoned consumer goes by itself after this. */
 const INACTIVE_MS = 60_000;
-/** Bytes on the way at once. */
-const WINDOW_BYTES = 16 * 2 ** 20;
-const HEARTBEAT_MS = 5_000;
-const EXPIRES_MS = 30_000;
+/** Where more is stored a batch waits so long for what is on its way: what is done with one costs most where it is small. */
+const GATHER_MS = 5;
 
-export interface Followed {
-  subject: string;
-  data: Uint8Array;
-  seq: number;
-  /** Messages on the subject that are stored after this one. */
-  pending: number;
-}
+export type Followed = Pick<Taken, "subject" | "data" | "seq" | "pending">;
 
 /** How many messages are stored on `subject` (wildcards allowed) from sequence `from` on: 10 ms per 100,000. */
 export async function countStored(nc: NatsConnection, stream: string, subject: string, from = 1): Promise<number> {
@@ -85,7 +70,7 @@ interface Reading {
   name: string;
   connection: string;
   /** Absent where there is nothing to read. */
-  messages?: ConsumerMessages;
+  intake?: Intake;
 }
 
 async function open(
@@ -100,14 +85,7 @@ async function open(
   const name = `follow-${randomUUID()}`;
   const info = await manager.consumers.add(stream, consumerConfig(name, subject, from));
   if (info.num_pending === 0 && !forever) return { stream, name, connection };
-  const consumer = await jetstream(nc, { checkAPI: false }).consumers.get(stream, name);
-  const messages = await consumer.consume({
-    max_bytes: WINDOW_BYTES,
-    idle_heartbeat: HEARTBEAT_MS,
-    expires: EXPIRES_MS,
-    abort_on_missing_resource: true,
-  });
-  return { stream, name, connection, messages };
+  return { stream, name, connection, intake: new Intake(nc, stream, name) };
 }
 
 /** Whoever waits for ever waits as long as the broker does not answer; what it refuses for long it refuses for good. */
@@ -129,8 +107,7 @@ async function reopen(
 
 /**
  * Stops a read that nothing will come of any more: another connection, a consumer that is gone or whose server is, one
- * that does not give out what it has. nats.js tells most of these by missing heartbeats, and then asks the same consumer
- * again for ever.
+ * that does not give out what it has.
  * @returns ends it
  */
 function watchReading(nc: NatsConnection, { stream, name, connection }: Reading, stop: () => void) {
@@ -181,6 +158,7 @@ export async function* follow(
   let reading = await open(nc, stream, subject, next, forever);
   for (;;) {
     const batches = readInOrder(nc, reading, options);
+    const before = next;
     try {
       let step = await batches.next();
       for (; step.done !== true; step = await batches.next()) {
@@ -192,6 +170,7 @@ export async function* follow(
       await batches.return(true);
       if (!nc.isClosed()) await manager.consumers.delete(stream, reading.name).catch(() => undefined);
     }
+    if (next === before) await delay(REOPEN_WAIT_MS);
     reading = await reopen(() => open(nc, stream, subject, next, forever), nc, options);
   }
 }
@@ -202,19 +181,15 @@ async function* readInOrder(
   reading: Reading,
   options: FollowOptions,
 ): AsyncGenerator<Followed[], boolean> {
-  const { messages } = reading;
-  if (messages === undefined) return true;
-  const stop = () => messages.stop();
+  const { intake } = reading;
+  if (intake === undefined) return true;
+  const stop = () => intake.stop();
   options.signal?.addEventListener("abort", stop, { once: true });
   // It may have been aborted while the consumer was made.
   if (options.signal?.aborted === true) stop();
   const watch = watchReading(nc, reading, stop);
   try {
-    return yield* inBatches(messages, options, watch.heard);
-  } catch (error) {
-    // The consumer is in the broker's memory: a restart takes it.
-    if (nc.isClosed() || !(error instanceof JetStreamError || error instanceof JetStreamApiError)) throw error;
-    return false;
+    return yield* inBatches(intake, options, watch.heard);
   } finally {
     watch.end();
     options.signal?.removeEventListener("abort", stop);
@@ -222,28 +197,31 @@ async function* readInOrder(
   }
 }
 
-/** Groups what has arrived already, so that nobody waits for a batch to fill. */
+/** Groups what has arrived already, or is about to, so that nobody waits for a batch to fill. */
 async function* inBatches(
-  messages: ConsumerMessages,
-  options: FollowOptions,
+  intake: Intake,
+  { batch: size, forever, signal }: FollowOptions,
   heard: () => void,
 ): AsyncGenerator<Followed[], boolean> {
-  let batch: Followed[] = [];
   let delivered = 0;
-  for await (const message of messages) {
-    heard();
-    const { pending, streamSequence: seq, deliverySequence } = message.info;
-    if (deliverySequence !== ++delivered) {
-      if (batch.length > 0) yield batch;
-      return false;
+  for (;;) {
+    await intake.arrival();
+    const batch: Followed[] = [];
+    for (let pending = 1; batch.length < size && pending > 0; ) {
+      if (intake.arrived === 0) await intake.arrival(GATHER_MS);
+      const message = intake.take();
+      if (message === undefined) break;
+      if (message.delivery !== ++delivered) {
+        if (batch.length > 0) yield batch;
+        return false;
+      }
+      batch.push(message);
+      pending = message.pending;
     }
-    batch.push({ subject: message.subject, data: message.data, seq, pending });
-    const caughtUp = pending === 0;
-    if (batch.length < options.batch && !caughtUp && messages.getPending() > 0) continue;
+    const last = batch.at(-1);
+    if (last === undefined) return signal?.aborted === true;
+    heard();
     yield batch;
-    batch = [];
-    if ((caughtUp && !options.forever) || options.signal?.aborted === true) return true;
+    if ((last.pending === 0 && !forever) || signal?.aborted === true) return true;
   }
-  if (batch.length > 0) yield batch;
-  return options.signal?.aborted === true;
 }

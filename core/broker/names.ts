@@ -108,6 +108,16 @@ export function parseAck(reply: string): { delivered: number; sequence: number }
   return { delivered: Math.max(1, toIndex(delivered) || 1), sequence: toIndex(sequence) || 0 };
 }
 
+/**
+ * What the server says of a delivery by any consumer: also in version 2 of such a subject, which names domain and account
+ * (ADR-15). Its place in the stream, its number among the consumer's deliveries, and how many are still to come.
+ */
+export function parseDelivery(reply: string): { seq: number; delivery: number; pending: number } {
+  const tokens = reply.split(".");
+  const at = tokens.length === 9 ? 5 : 7;
+  return { seq: Number(tokens[at]), delivery: Number(tokens[at + 1]), pending: Number(tokens[at + 3]) };
+}
+
 /** Names a delivery among all of a call: a call that is sent anew (a retry) has another place in the stream. */
 export function deliveryName(sequence: number, delivered: number): string {
   return `${sequence}-${delivered}`;
