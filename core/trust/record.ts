@@ -9,30 +9,45 @@ import { DecodeError } from "../errors.ts";
 
 const MAX_RECORD_BYTES = 64 * 1024 * 1024;
 
+/** UTF-8 takes at most so many bytes for a unit of a text (RFC 3629: four for a pair of them). */
+const MOST_UTF8_BYTES = 3;
+/** Names and the like; longer texts are left to a decoder. */
+const SHORT_TEXT = 64;
+
+/** A writer's buffer is kept for the next record where it has not grown beyond this; larger records keep it. */
+const KEPT_BYTES = 16 * 1024;
+
 class Writer {
-  #buffer = Buffer.allocUnsafe(512);
+  #buffer = Buffer.allocUnsafeSlow(KEPT_BYTES);
   #length = 0;
 
   #reserve(bytes: number): number {
     const start = this.#length;
     this.#length += bytes;
     if (this.#length > this.#buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.max(this.#buffer.length * 2, this.#length));
+      const grown = Buffer.allocUnsafeSlow(Math.max(this.#buffer.length * 2, this.#length));
       this.#buffer.copy(grown, 0, 0, start);
       this.#buffer = grown;
     }
     return start;
   }
 
+  #setU32(at: number, value: number): void {
+    const buffer = this.#buffer;
+    buffer[at] = value >>> 24;
+    buffer[at + 1] = value >>> 16;
+    buffer[at + 2] = value >>> 8;
+    buffer[at + 3] = value;
+  }
+
   u32(value: number): void {
-    const start = this.#reserve(4);
-    this.#buffer.writeUInt32BE(value, start);
+    this.#setU32(this.#reserve(4), value);
   }
 
   u64(value: number): void {
     const start = this.#reserve(8);
-    this.#buffer.writeUInt32BE(Math.floor(value / 0x1_0000_0000), start);
-    this.#buffer.writeUInt32BE(value % 0x1_0000_0000, start + 4);
+    this.#setU32(start, Math.floor(value / 0x1_0000_0000));
+    this.#setU32(start + 4, value % 0x1_0000_0000);
   }
 
   raw(value: Uint8Array): void {
@@ -40,8 +55,27 @@ class Writer {
     this.#buffer.set(value, start);
   }
 
+  /** A well-formed text as UTF-8, its length in front. */
+  text(value: string): void {
+    const start = this.#reserve(4 + value.length * MOST_UTF8_BYTES);
+    const bytes = this.#buffer.write(value, start + 4, "utf8");
+    this.#setU32(start, bytes);
+    this.#length = start + 4 + bytes;
+  }
+
+  /** Begins anew, after {@link finish}. */
+  reset(): void {
+    this.#length = 0;
+  }
+
+  /** What was written; its own bytes where {@link canReset} is true. */
   finish(): Uint8Array {
-    return this.#buffer.subarray(0, this.#length);
+    const written = this.#buffer.subarray(0, this.#length);
+    return this.canReset ? Buffer.from(written) : written;
+  }
+
+  get canReset(): boolean {
+    return this.#buffer.length === KEPT_BYTES;
   }
 }
 
@@ -50,7 +84,7 @@ class Reader {
   #offset = 0;
 
   constructor(bytes: Uint8Array) {
-    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   #take(bytes: number): number {
@@ -60,13 +94,18 @@ class Reader {
     return start;
   }
 
+  #getU32(at: number): number {
+    const buffer = this.#buffer;
+    return ((buffer[at]! << 24) | (buffer[at + 1]! << 16) | (buffer[at + 2]! << 8) | buffer[at + 3]!) >>> 0;
+  }
+
   u32(): number {
-    return this.#buffer.readUInt32BE(this.#take(4));
+    return this.#getU32(this.#take(4));
   }
 
   u64(): number {
     const start = this.#take(8);
-    const value = this.#buffer.readUInt32BE(start) * 0x1_0000_0000 + this.#buffer.readUInt32BE(start + 4);
+    const value = this.#getU32(start) * 0x1_0000_0000 + this.#getU32(start + 4);
     if (!Number.isSafeInteger(value)) throw new DecodeError("a record holds a number above 2^53 - 1");
     return value;
   }
@@ -74,6 +113,23 @@ class Reader {
   raw(bytes: number): Uint8Array {
     const start = this.#take(bytes);
     return this.#buffer.subarray(start, start + bytes);
+  }
+
+  /** As {@link raw}, as text where every byte is ASCII and they are few; else undefined, and nothing is read. */
+  shortAscii(bytes: number): string | undefined {
+    const start = this.#offset;
+    if (bytes > SHORT_TEXT || bytes > this.#buffer.length - start) return undefined;
+    for (let at = start; at < start + bytes; at++) if (this.#buffer[at]! > 0x7f) return undefined;
+    this.#offset += bytes;
+    return this.#buffer.toString("latin1", start, start + bytes);
+  }
+
+  /** Reads `expected` where it is there; else false, and nothing is read. */
+  skip(expected: Uint8Array): boolean {
+    if (expected.length > this.#buffer.length) return false;
+    for (let i = 0; i < expected.length; i++) if (this.#buffer[i] !== expected[i]) return false;
+    this.#offset = expected.length;
+    return true;
   }
 
   end(): void {
@@ -131,10 +187,13 @@ const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 export const text: Field<string> = {
   write(writer, value) {
     if (!value.isWellFormed()) throw new RangeError("text with a lone surrogate has no UTF-8 form");
-    bytes.write(writer, Buffer.from(value, "utf8"));
+    writer.text(value);
   },
   read(reader) {
-    const raw = bytes.read(reader);
+    const length = reader.u32();
+    const ascii = reader.shortAscii(length);
+    if (ascii !== undefined) return ascii;
+    const raw = reader.raw(length);
     try {
       return utf8.decode(raw);
     } catch (cause) {
@@ -192,23 +251,37 @@ export function domainOf(encoded: Uint8Array): string {
   return text.read(new Reader(encoded));
 }
 
+let spare: Writer | undefined;
+
+function encodeWith(write: (writer: Writer) => void): Uint8Array {
+  // Taken out while in use: a getter of a value may encode another record.
+  const writer = spare ?? new Writer();
+  spare = undefined;
+  writer.reset();
+  write(writer);
+  const encoded = writer.finish();
+  if (writer.canReset) spare = writer;
+  return encoded;
+}
+
 /** Defines a record; `domain` is `humq/<what>/<version>`. */
 export function recordType<T extends object>(domain: string, fields: { [K in keyof T]: Field<T[K]> }): RecordType<T> {
   const body = struct(fields);
+  const front = encodeWith((writer) => text.write(writer, domain));
   return {
     domain,
-    encode(value) {
-      const writer = new Writer();
-      text.write(writer, domain);
-      body.write(writer, value);
-      return writer.finish();
-    },
+    encode: (value) =>
+      encodeWith((writer) => {
+        writer.raw(front);
+        body.write(writer, value);
+      }),
     decode(encoded) {
       if (encoded.length > MAX_RECORD_BYTES) throw new DecodeError(`${domain}: ${encoded.length} bytes is too large`);
       const reader = new Reader(encoded);
-      const found = text.read(reader);
-      if (found !== domain)
+      if (!reader.skip(front)) {
+        const found = text.read(reader);
         throw new DecodeError(`expected a record of kind ${domain}, got ${JSON.stringify(found.slice(0, 60))}`);
+      }
       const value = body.read(reader);
       reader.end();
       return value;

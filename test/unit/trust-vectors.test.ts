@@ -11,6 +11,7 @@ import { agreementFromSeed, derive, signerFromSeed, verify } from "../../core/tr
 import { closingRecord, manifestRecord } from "../../core/trust/manifest.ts";
 import { formatRequest } from "../../core/trust/request.ts";
 import { open, openWith, type SealKind, seal, sealWith } from "../../core/trust/seal.ts";
+import { SHORT_BYTES, SHORT_DATA_BYTES } from "../../core/trust/short-seal.ts";
 import { openSigned, signRecord } from "../../core/trust/signed.ts";
 import { unwrapKey, wrapKey } from "../../core/trust/wrap.ts";
 import rfc from "../vectors/rfc.json" with { type: "json" };
@@ -84,6 +85,23 @@ describe("the same bytes as the reference implementations", () => {
       }),
       { numRuns: 100 },
     );
+  });
+
+  test("XChaCha20-Poly1305 of texts about as long as those that are sealed here, without node:crypto", () => {
+    const [key, nonce] = [Buffer.alloc(32, 7), Buffer.alloc(24, 9)];
+    for (const size of [0, 1, 15, 16, 63, 64, 65, SHORT_BYTES - 1, SHORT_BYTES, SHORT_BYTES + 1]) {
+      for (const dataSize of [0, 16, 250, SHORT_DATA_BYTES, SHORT_DATA_BYTES + 1]) {
+        const [plaintext, data] = [Buffer.alloc(size, size), Buffer.alloc(dataSize, dataSize)];
+        const sealed = sealWith(key, nonce, data, plaintext);
+        expect(hex(sealed.subarray(24))).toBe(hex(xchacha20poly1305(key, nonce, data).encrypt(plaintext)));
+        expect(hex(openWith(key, data, sealed, "it"))).toBe(hex(plaintext));
+        for (const at of [24, sealed.length - 17, sealed.length - 16, sealed.length - 1]) {
+          const other = Buffer.from(sealed);
+          other[at]! ^= 0x80;
+          expect(() => openWith(key, data, other, "it")).toThrow("it: altered, or sealed for something else");
+        }
+      }
+    }
   });
 });
 
