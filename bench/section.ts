@@ -31,6 +31,8 @@ export interface Bench {
   readonly signal: AbortSignal;
   /** What ends when the section ends, by error or Ctrl-C too: register whatever you start, at once. */
   readonly cleanup: Cleanup;
+  /** Of the systems side by side only those whose name holds this text (lower case). */
+  readonly contender: string | undefined;
   /** Progress, on stderr. */
   say(text: string): void;
 }
@@ -38,7 +40,7 @@ export interface Bench {
 export type Unit = "calls/s" | "MB/s" | "ms" | "s" | "us" | "MB" | "%" | "bytes" | "";
 
 /** One line of the table. */
-export type Row = Figure | Absent;
+export type Row = Figure | Absent | Remark;
 
 export interface Figure {
   readonly label: string;
@@ -56,6 +58,12 @@ export interface Figure {
 export interface Absent {
   readonly label: string;
   readonly skipped: string;
+}
+
+/** What a reader of the figures has to know. */
+export interface Remark {
+  readonly label: string;
+  readonly remark: string;
 }
 
 export function isFigure(row: Row): row is Figure {

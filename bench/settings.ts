@@ -7,6 +7,8 @@ export interface Settings {
   readonly readme: boolean;
   /** Names of sections; undefined for all. */
   readonly only: readonly string[] | undefined;
+  /** Of the systems side by side only those whose name holds this; lower case. */
+  readonly contender: string | undefined;
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
   readonly runs: number;
@@ -14,10 +16,11 @@ export interface Settings {
   readonly slots: number;
 }
 
-export const USAGE = `npm run bench -- [--only SECTION,...] [--json FILE] [--calls N] [--runs N] [--huge] [--smoke] [--readme]
+export const USAGE = `npm run bench -- [--only SECTION,...] [--json FILE] [--contender TEXT] [--calls N] [--runs N] [--huge] [--smoke] [--readme]
 
   --only SECTION,...  these sections only
   --json FILE         the figures, each run's too, as JSON
+  --contender TEXT    of the systems side by side only those whose name holds it
   --calls N           empty calls of one run, one a message (default 30000)
   --runs N            how often each figure is measured (default 3)
   --huge              memory with 10 million calls too
@@ -41,6 +44,7 @@ export function readSettings(args: readonly string[], sections: readonly string[
     options: {
       only: { type: "string" },
       json: { type: "string" },
+      contender: { type: "string" },
       calls: { type: "string" },
       runs: { type: "string" },
       huge: { type: "boolean", default: false },
@@ -52,14 +56,15 @@ export function readSettings(args: readonly string[], sections: readonly string[
   const unknown = only?.find((name) => !sections.includes(name));
   if (unknown !== undefined) throw new Error(`--only: no section "${unknown}"; there are ${sections.join(", ")}`);
   const { smoke, huge, readme } = values;
-  if (readme && (smoke || only !== undefined))
-    throw new Error("--readme: takes a whole run, without --smoke and --only");
+  if (readme && (smoke || only !== undefined || values.contender !== undefined))
+    throw new Error("--readme: takes a whole run, without --smoke, --only and --contender");
   return {
     smoke,
     huge,
     readme,
     only,
     json: values.json,
+    contender: values.contender?.toLowerCase(),
     runs: whole("runs", values.runs, smoke ? 1 : DEFAULT_RUNS),
     calls: whole("calls", values.calls, smoke ? SMOKE_CALLS : DEFAULT_CALLS),
     slots: availableParallelism(),

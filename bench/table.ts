@@ -1,5 +1,5 @@
 import { type BudgetName, judge } from "./budgets.ts";
-import { type Absent, type Figure, isFigure, type Row, type Unit } from "./section.ts";
+import { type Figure, isFigure, type Row, type Unit } from "./section.ts";
 import { summarise } from "./statistics.ts";
 
 /** Digits that mean something: three, and thousands apart. */
@@ -25,7 +25,8 @@ export const HEADINGS = ["", "median", "least to most", "budget", "", ""] as con
 
 /** The cells of a line: label, median, spread, budget, how it stands to it, note. */
 export function cellsOf(row: Row): string[] {
-  if (!isFigure(row)) return [row.label, "skipped", "", "", "", row.skipped];
+  if ("skipped" in row) return [row.label, "SKIPPED", "", "", "", row.skipped];
+  if ("remark" in row) return [row.label, "", "", "", "", row.remark];
   const { label, unit, samples, budget, note = "" } = row;
   const { median, least, most } = summarise(samples);
   const spread = samples.length === 1 ? "one run" : `${formatNumber(least)} to ${formatNumber(most)}`;
@@ -54,21 +55,22 @@ export function markdownTable(lines: readonly (readonly string[])[]): string[] {
 }
 
 /** Figures with a place in a table of several columns, and the rest. */
-export function splitRows(rows: readonly Row[]): { matrix: Figure[]; list: (Figure | Absent)[] } {
+export function splitRows(rows: readonly Row[]): { matrix: Figure[]; list: Row[] } {
   const inMatrix = (row: Row): row is Figure => isFigure(row) && row.cell !== undefined;
   return { matrix: rows.filter(inMatrix), list: rows.filter((row) => !inMatrix(row)) };
 }
 
-/** One line a system, one column a workload: its median. */
+/** One line a system, one column a workload: its median, the unit in the head. */
 export function matrixOf(figures: readonly Figure[]): string[][] {
   const names = (which: "row" | "column") => [...new Set(figures.map(({ cell }) => cell![which]))];
   const columns = names("column");
   const lines = names("row").map((row) => {
     const cells = columns.map((column) => {
       const found = figures.find(({ cell }) => cell!.row === row && cell!.column === column);
-      return found === undefined ? "" : formatValue(summarise(found.samples).median, found.unit);
+      return found === undefined ? "" : formatNumber(summarise(found.samples).median);
     });
     return [row, ...cells];
   });
-  return [["", ...columns], ...lines];
+  const unitOf = (column: string) => figures.find(({ cell }) => cell!.column === column)?.unit;
+  return [["", ...columns.map((column) => `${column}, ${unitOf(column)}`)], ...lines];
 }

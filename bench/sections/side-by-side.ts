@@ -1,0 +1,142 @@
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Contender, isSkipped, type Ready, type Running } from "../contender.ts";
+import { contenders as floor } from "../floor/contender.ts";
+import { contenders as humq } from "../humq/contender.ts";
+import type { Bench, Figure, Row, Section } from "../section.ts";
+import { idealMs, type Workload } from "../workload.ts";
+import { expectExact } from "./throughput.ts";
+
+/** Arguments and results of every call. */
+const PAYLOAD_BYTES = 1000;
+/** How long a run is to take, about. */
+const RUN_MS = 1000;
+/** Runs of long calls: so long that starting and ending count little. */
+const LONG_RUN_MS = 3000;
+const SMOKE_RUN_MS = 100;
+const FIRST_TRY_CALLS = 100;
+/** However fast it is: what a run may put into memory and onto the disk. */
+const MOST_CALLS = 100_000;
+const SINGLE_CALLS = 100;
+
+type Kind = Pick<Workload, "name" | "work" | "ms">;
+
+const KINDS: readonly Kind[] = [
+  { name: "no-op", work: "nothing", ms: 0 },
+  { name: "1 ms sleep", work: "sleep", ms: 1 },
+  { name: "10 ms sleep", work: "sleep", ms: 10 },
+  { name: "100 ms sleep", work: "sleep", ms: 100 },
+  { name: "1 ms CPU", work: "cpu", ms: 1 },
+  { name: "10 ms CPU", work: "cpu", ms: 10 },
+  { name: "100 ms CPU", work: "cpu", ms: 100 },
+];
+
+/** Every `.ts` file directly in bench/peers. */
+async function loadPeers(): Promise<Contender[]> {
+  const folder = join(import.meta.dirname, "../peers");
+  if (!existsSync(folder)) return [];
+  const files = readdirSync(folder).filter((name) => name.endsWith(".ts"));
+  const modules = await Promise.all(
+    files.sort().map(async (name) => (await import(join(folder, name))) as { contenders: readonly Contender[] }),
+  );
+  return modules.flatMap(({ contenders }) => contenders);
+}
+
+async function runExact(running: Running, workload: Workload, name: string): Promise<number> {
+  const { totalMs, delivery } = await running.run(workload);
+  expectExact(delivery, `${name}, ${workload.name}`);
+  return totalMs;
+}
+
+/** A workload of so many calls that a run takes about as long as it should; gets everything warm on the way. */
+async function sized(bench: Bench, running: Running, kind: Kind, name: string): Promise<Workload> {
+  const { slots } = bench;
+  const wantedMs = bench.smoke ? SMOKE_RUN_MS : kind.ms >= 100 ? LONG_RUN_MS : RUN_MS;
+  const most = kind.ms === 0 ? MOST_CALLS : Math.max(slots, Math.ceil((wantedMs / kind.ms) * slots));
+  const of = (calls: number): Workload => ({ ...kind, calls, slots, payloadBytes: PAYLOAD_BYTES });
+  let calls = Math.min(most, bench.smoke ? 2 * slots : FIRST_TRY_CALLS);
+  for (;;) {
+    const tookMs = await runExact(running, of(calls), name);
+    const factor = wantedMs / tookMs;
+    if (bench.smoke || factor < 2 || calls === most)
+      return of(Math.min(most, Math.ceil((calls * factor) / slots) * slots));
+    calls = Math.min(most, Math.ceil(calls * Math.min(factor, 10)));
+  }
+}
+
+/** How much longer than with a queue that costs nothing, in percent. */
+function overhead(workload: Workload, totalMs: number): number {
+  return (totalMs / idealMs(workload) - 1) * 100;
+}
+
+async function measureKind(bench: Bench, running: Running, name: string, kind: Kind): Promise<Row[]> {
+  bench.say(`${name}: ${kind.name}`);
+  const workload = await sized(bench, running, kind, name);
+  const times: number[] = [];
+  for (let run = 0; run < bench.runs; run++) times.push(await runExact(running, workload, name));
+  const rate: Figure = {
+    label: `${name}, ${kind.name}`,
+    unit: "calls/s",
+    samples: times.map((ms) => (workload.calls / ms) * 1000),
+    note: `${workload.calls} calls`,
+    cell: { row: name, column: kind.name },
+  };
+  const isOwn = humq.some((each) => each.name === name);
+  if (!isOwn || kind.ms === 0) return [rate];
+  const over: Figure = {
+    label: `${name}, ${kind.name}: overhead against ideal`,
+    unit: "%",
+    samples: times.map((ms) => overhead(workload, ms)),
+    note: `${workload.calls} calls, ideal ${idealMs(workload)} ms`,
+    ...(kind.ms >= 100 ? { budget: "overhead" } : {}),
+  };
+  return [rate, over];
+}
+
+async function measureAll(bench: Bench, { name }: Contender, ready: Ready): Promise<Row[]> {
+  const folder = join(bench.folder, name.replace(/\W+/g, "-"));
+  mkdirSync(folder);
+  const running = await ready.start({ slots: bench.slots, folder, signal: bench.signal });
+  const stop = bench.cleanup.add(() => running.stop());
+  const rows: Row[] = [];
+  for (const kind of KINDS) rows.push(...(await measureKind(bench, running, name, kind)));
+  if (running.latencies !== undefined) {
+    const count = bench.smoke ? 2 : SINGLE_CALLS;
+    await running.latencies(count, PAYLOAD_BYTES);
+    const samples = await running.latencies(count, PAYLOAD_BYTES);
+    rows.push({ label: `${name}, one call`, unit: "ms", samples, cell: { row: name, column: "one call" } });
+  }
+  await stop();
+  return rows;
+}
+
+async function measure(bench: Bench, contender: Contender): Promise<Row[]> {
+  const { name } = contender;
+  bench.say(`${name}: preparing`);
+  const answer = await contender.prepare({ mayInstall: !bench.smoke, signal: bench.signal });
+  if (isSkipped(answer)) {
+    bench.say(`SKIPPED: ${name}: ${answer.skipped}`);
+    return [{ label: name, skipped: answer.skipped }];
+  }
+  const { isolation, durability, encryption, signatures } = answer.traits;
+  const remark = `${answer.version}; isolation: ${isolation}; durability: ${durability}; encryption: ${encryption}; signatures: ${signatures}`;
+  return [{ label: name, remark }, ...(await measureAll(bench, contender, answer))];
+}
+
+export const sideBySide: Section = {
+  name: "peers",
+  title: "Side by side",
+  method:
+    "The same calls by humq, by nats.js alone on the same server, and by other systems: 1,000 bytes in, 1,000 bytes out, from the first " +
+    "submitted to the last result in the client's hands, workers waiting. Sleeping calls leave the processor to the system, computing " +
+    "ones share it with everything. bench/README.md says what differs.",
+  async run(bench) {
+    const all = [...humq, ...floor, ...(await loadPeers())];
+    const wanted = all.filter(
+      ({ name }) => bench.contender === undefined || name.toLowerCase().includes(bench.contender),
+    );
+    const rows: Row[] = [];
+    for (const contender of wanted) rows.push(...(await measure(bench, contender)));
+    return rows;
+  },
+};
