@@ -23,4 +23,4 @@ export const VERSION = readVersion();
  * manifests and closing records, in the workers' entries, and in the directory that the root key signs. 1 is what was
  * spoken before there was a number.
  */
-export const PROTOCOL = 3;
+export const PROTOCOL = 4;

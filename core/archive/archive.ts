@@ -192,6 +192,11 @@ export class Archive {
     return this.hashes.getAll(indices);
   }
 
+  /** Whether `count` consecutive calls from `first` on all have this hash: they are of one message. */
+  areOfMessage(first: number, count: number, hash: Uint8Array): boolean {
+    return this.hashes.count(first, count, hash) === count;
+  }
+
   /**
    * Files outcomes and the stream sequence they were read up to in one transaction: all of it or nothing. The first
    * outcome of a call stays, whoever files it; only one of a later generation takes its place.

@@ -88,6 +88,14 @@ export class Hashes {
     return true;
   }
 
+  /** How many of the consecutive calls from `first` on have this hash. */
+  count(first: number, count: number, hash: Uint8Array): number {
+    this.flush();
+    const { store } = this.held;
+    const statement = store.prepare("SELECT count(*) AS calls FROM hashes WHERE idx BETWEEN ? AND ? AND hash = ?");
+    return store.run(() => statement.get(first, first + count - 1, hash))?.calls as number;
+  }
+
   /** Writes what was gathered. */
   flush(): void {
     const { bytes, stretches } = this;

@@ -19,6 +19,17 @@ export const streamOf = {
 /** Streams of the hub account. */
 export const HUB_STREAMS = { grants: "KV_humq_grants", workers: "KV_humq_workers", shares: "KV_humq_shares" } as const;
 
+/** Calls that travel in one message: the index of the first, and how many. */
+export interface ChunkName {
+  first: number;
+  count: number;
+}
+
+/** The last token of what is about a whole chunk; that of a single call is its index. */
+function chunkToken(chunk: ChunkName | "*"): string {
+  return chunk === "*" ? chunk : `${chunk.first}-${chunk.first + chunk.count - 1}`;
+}
+
 /** Subjects. An argument may be `*` where a subject is used as a filter. */
 export const subjectOf = {
   call: (u: string, tag: string, index: number | "*") => `humq.call.${u}.${tag}.${index}`,
@@ -35,6 +46,15 @@ export const subjectOf = {
   anyCancel: () => "$KV.*.cancel.*",
   outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>
     `$KV.humq_results_${u}.${kind}.${dc}.${tag}.${index}`,
+  /** The results of all calls of a chunk in one message (docs/decisions/0014-packs.md). */
+  pack: (u: string, dc: string, tag: string, chunk: ChunkName | "*") =>
+    `$KV.humq_results_${u}.pack.${dc}.${tag}.${chunkToken(chunk)}`,
+  /** Says that a datacenter stores what a chunk's calls end with one by one. Read with the run records. */
+  apart: (u: string, dc: string, tag: string, chunk: ChunkName) =>
+    `$KV.humq_results_${u}.run.${dc}.${tag}.${chunkToken(chunk)}`,
+  /** Either of the two, of which a datacenter can store only one. */
+  chunkSlot: (u: string, dc: string, tag: string, chunk: ChunkName) =>
+    `$KV.humq_results_${u}.*.${dc}.${tag}.${chunkToken(chunk)}`,
   /** Everything in the results bucket that is of a tag: outcomes and runs. */
   anyResult: (u: string, tag: string) => `$KV.humq_results_${u}.*.*.${tag}.>`,
   /** What became of one delivery of a call message; `delivery` as {@link deliveryName} spells it. */
@@ -130,6 +150,9 @@ export function parseRun(subject: string): { datacenter: string; first: number; 
   return { datacenter, first: toIndex(first), delivery, begun: delivery !== name };
 }
 
+/** Calls in a pack at most; a message holds no more (core/trust/call.ts). */
+const MOST_PACKED = 100_000;
+
 const DIGIT_0 = 0x30;
 
 /** An index has one spelling, so that no call is found under two subjects; anything else is NaN. */
@@ -150,10 +173,33 @@ export function indexOf(subject: string): number {
   return toIndex(subject.slice(subject.lastIndexOf(".") + 1));
 }
 
-/** The parts of an outcome's subject; `index` is NaN where there is none in its place. */
-export function parseOutcome(subject: string): { kind: string; datacenter: string; index: number } {
-  const [, , kind = "", datacenter = "", , index = ""] = subject.split(".");
-  return { kind, datacenter, index: toIndex(index) };
+/** What an outcome's subject says. */
+export interface OutcomeName {
+  kind: string;
+  datacenter: string;
+  /** Of a pack the first call; NaN where the subject names no call. */
+  index: number;
+  /** How many calls it is the outcome of: 1, of a pack all of its calls. */
+  count: number;
+}
+
+/** The parts of an outcome's subject. */
+export function parseOutcome(subject: string): OutcomeName {
+  const [, , kind = "", datacenter = "", , token = ""] = subject.split(".");
+  if (kind !== "pack") return { kind, datacenter, index: toIndex(token), count: 1 };
+  const [first = "", last = "", ...more] = token.split("-");
+  const count = toIndex(last) - toIndex(first) + 1;
+  const isChunk = more.length === 0 && count > 1 && count <= MOST_PACKED;
+  return { kind, datacenter, index: isChunk ? toIndex(first) : Number.NaN, count: isChunk ? count : 1 };
+}
+
+/** The calls that outcomes of these subjects are of; a call may come more than once. */
+export function* callsOf(subjects: Iterable<string>): Generator<number> {
+  for (const subject of subjects) {
+    const { index, count } = parseOutcome(subject);
+    // A note about a chunk stands among the outcomes and is none.
+    if (!Number.isNaN(index)) for (let i = 0; i < count; i++) yield index + i;
+  }
 }
 
 /** The parts of a live or stored manifest bucket subject: kind `tag` or `close`, and whose. */

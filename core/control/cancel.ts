@@ -3,7 +3,7 @@
  * gets one that says so. First write wins as for any outcome, so all readers see the same end of a call.
  */
 import { recordExpiry } from "../broker/expiry.ts";
-import { parseOutcome, subjectOf } from "../broker/names.ts";
+import { callsOf, subjectOf } from "../broker/names.ts";
 import { expectLast, isTaken, publish } from "../broker/publish.ts";
 import { BrokerError, InstanceError, UsageError } from "../errors.ts";
 import { checkKnown } from "../options.ts";
@@ -83,7 +83,7 @@ export async function recordCancel(
 /** The calls that have an outcome on the broker. */
 export async function endedCalls(access: TagAccess): Promise<Set<number>> {
   const { subjects } = await listOutcomes(access.session, access.manifest.tag);
-  return new Set(subjects.map((subject) => parseOutcome(subject).index));
+  return new Set(callsOf(subjects));
 }
 
 /**

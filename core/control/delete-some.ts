@@ -4,15 +4,17 @@
  */
 import type { Archive, Outcome } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
-import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { callsOf, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { purgeManager } from "../broker/purge.ts";
 import { CallEndError, HumqError, UsageError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { readErrorStates } from "../tag/states.ts";
+import { encodeError } from "../values/index.ts";
 import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
 import { cancelCalls, recordCancel } from "./cancel.ts";
 import { listOutcomes, type OutcomeSubjects } from "./outcomes.ts";
 import { type OutcomePlace, OwnOutcomes } from "./own-outcomes.ts";
+import { takeOut } from "./packs.ts";
 import { pendingCalls } from "./pending.ts";
 import { type ControlState, readOwnControl } from "./state.ts";
 import { OPEN_STATES } from "./states.ts";
@@ -51,8 +53,7 @@ export function isHeld(archive: Archive | undefined, control: ControlState, inde
 async function statesOf(access: TagAccess, control: ControlState, subjects: readonly string[]) {
   const states = new Map<number, Outcome["state"]>();
   for (const subject of subjects) {
-    const { kind, index } = parseOutcome(subject);
-    if (kind === "result") states.set(index, "succeeded");
+    if (parseOutcome(subject).kind !== "error") for (const index of callsOf([subject])) states.set(index, "succeeded");
   }
   for await (const { index, state } of readErrorStates(access, control)) {
     if (state !== undefined) states.set(index, state);
@@ -60,22 +61,39 @@ async function statesOf(access: TagAccess, control: ControlState, subjects: read
   return states;
 }
 
-/** Where the outcomes lay, by the calls' indices. */
-function placesOf(subjects: readonly string[]): Map<number, OutcomePlace> {
+/** One call's outcome: in a message of its own, or in a pack. */
+interface StoredCallOutcome {
+  subject: string;
+  index: number;
+}
+
+function isPacked({ subject }: StoredCallOutcome): boolean {
+  return parseOutcome(subject).kind === "pack";
+}
+
+/** Where the outcomes lay that had a message of their own, by the calls' indices. */
+function placesOf(chosen: readonly StoredCallOutcome[]): Map<number, OutcomePlace> {
   return new Map(
-    subjects.map((subject) => {
-      const { kind, datacenter, index } = parseOutcome(subject);
-      return [index, { kind: kind === "result" ? "result" : "error", datacenter }];
-    }),
+    chosen
+      .filter((one) => !isPacked(one))
+      .map(({ subject, index }) => {
+        const { kind, datacenter } = parseOutcome(subject);
+        return [index, { kind: kind === "result" ? "result" : "error", datacenter }];
+      }),
   );
 }
 
 /** Removes outcomes with their parts. @param all whether these are all that there are */
-async function removeOutcomes(access: TagAccess, { subjects, lastSequence }: OutcomeSubjects, all: boolean) {
+async function removeOutcomes(
+  access: TagAccess,
+  chosen: readonly StoredCallOutcome[],
+  { lastSequence }: OutcomeSubjects,
+  all: boolean,
+) {
   const { session, u, manifest } = access;
   const { tag } = manifest;
   const manager = await purgeManager(session.nc);
-  const indices = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const indices = new Set(chosen.map(({ index }) => index));
   const outputs = await manager.streams.info(streamOf.outputs(u), { subjects_filter: subjectOf.anyOutput(u, tag) });
   const lanes = new Lanes(PURGES_AT_ONCE);
   for (const subject of Object.keys(outputs.state.subjects ?? {})) {
@@ -84,13 +102,17 @@ async function removeOutcomes(access: TagAccess, { subjects, lastSequence }: Out
     if (indices.has(index)) await lanes.run(() => manager.streams.purge(streamOf.outputs(u), { filter: subject }));
   }
   const results = streamOf.results(u);
-  if (all) {
-    const filter = subjectOf.outcome(u, "*", "*", tag, "*");
-    await lanes.run(() => manager.streams.purge(results, { filter, seq: lastSequence + 1 }));
-  } else {
-    // What was stored since is of a call that was retried meanwhile.
-    const seq = lastSequence + 1;
-    for (const filter of subjects) await lanes.run(() => manager.streams.purge(results, { filter, seq }));
+  // What was stored since is of a call that was retried meanwhile.
+  const seq = lastSequence + 1;
+  const singles = all
+    ? (["result", "error"] as const).map((kind) => subjectOf.outcome(u, kind, "*", tag, "*"))
+    : chosen.filter((one) => !isPacked(one)).map(({ subject }) => subject);
+  for (const filter of singles) await lanes.run(() => manager.streams.purge(results, { filter, seq }));
+  const packs = Map.groupBy(chosen.filter(isPacked), ({ subject }) => subject);
+  const note = { state: "cancelled", error: encodeError(new CallDeleted()) };
+  for (const [subject, of] of packs) {
+    const taken = of.map(({ index }) => index);
+    await lanes.run(() => takeOut(access, subject, taken, note));
   }
   await lanes.done();
 }
@@ -141,15 +163,17 @@ export async function deleteSome(
     throw new UsageError(`${tag}: nothing of it was downloaded, so there is nothing to delete`);
   }
   const control = await readOwnControl(access);
-  const { subjects, lastSequence } = await listOutcomes(access.session, tag);
-  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
-  const known = states === undefined ? undefined : await statesOf(access, control, subjects);
-  const chosen = subjects.filter((subject) => {
-    const { index } = parseOutcome(subject);
+  const stored = await listOutcomes(access.session, tag);
+  const subjects = stored.subjects.flatMap((subject) =>
+    Array.from(callsOf([subject]), (index) => ({ subject, index })),
+  );
+  const ended = new Set(subjects.map(({ index }) => index));
+  const known = states === undefined ? undefined : await statesOf(access, control, stored.subjects);
+  const chosen = subjects.filter(({ index }) => {
     if (rangeAt(calls, index) === undefined || (downloadedOnly && !isHeld(archive, control, index))) return false;
     return states === undefined || states.has(known?.get(index) ?? "");
   });
-  const unfetched = chosen.filter((subject) => !isHeld(archive, control, parseOutcome(subject).index)).length;
+  const unfetched = chosen.filter(({ index }) => !isHeld(archive, control, index)).length;
   if (unfetched > 0 && !force) throw new NotPulledError(tag, unfetched);
   let open: number[] = [];
   if (!downloadedOnly && (states === undefined || OPEN_STATES.some((state) => states.has(state)))) {
@@ -160,12 +184,13 @@ export async function deleteSome(
     );
   }
   const cancelled = open.length === 0 ? 0 : await cancelCalls(access, rangesOf(open), REASON);
+  const deleted = chosen.map(({ index }) => index);
   if (chosen.length > 0) {
     // Until the notes are there these calls look as if their outcomes had been lost, and this process may be killed.
-    await recordCancel(access, rangesOf(placesOf(chosen).keys()), REASON);
-    await removeOutcomes(access, { subjects: chosen, lastSequence }, chosen.length === subjects.length);
+    await recordCancel(access, rangesOf(deleted), REASON);
+    await removeOutcomes(access, chosen, stored, chosen.length === subjects.length);
     await leaveNotes(access, control, placesOf(chosen));
   }
-  if (!downloadedOnly) await removeOutput(access, [...placesOf(chosen).keys(), ...open]);
+  if (!downloadedOnly) await removeOutput(access, [...deleted, ...open]);
   return chosen.length + cancelled;
 }

@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { Archive } from "../archive/index.ts";
-import { consumerOf, parseOutcome, shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { callsOf, consumerOf, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { ApiCode, publish } from "../broker/publish.ts";
 import { purge, purgeManager } from "../broker/purge.ts";
 import type { Session } from "../instance/session.ts";
@@ -95,11 +95,12 @@ async function deleteWhole(
   const { subjects } = await listOutcomes(session, tag);
   if (!force && subjects.length > 0) {
     const control = await readOwnControl(await openTag(session, tag));
-    const unfetched = subjects.filter((subject) => !isHeld(archive, control, parseOutcome(subject).index)).length;
+    let unfetched = 0;
+    for (const index of callsOf(subjects)) if (!isHeld(archive, control, index)) unfetched++;
     if (unfetched > 0) throw new NotPulledError(tag, unfetched);
   }
   await deleteTag(session, tag);
-  return subjects.length;
+  return callsOf(subjects).reduce((calls) => calls + 1, 0);
 }
 
 /**

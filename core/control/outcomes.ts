@@ -1,11 +1,12 @@
 /** Which calls of a tag have an outcome on the broker, without reading any. */
 import { jetstreamManager } from "@nats-io/jetstream";
-import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { parseOutcome, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import type { Session } from "../instance/session.ts";
 
 const TIMEOUT_MS = 60_000;
 
 export interface OutcomeSubjects {
+  /** Of single outcomes and of packs. */
   subjects: string[];
   /** The newest sequence of the bucket before they were listed. */
   lastSequence: number;
@@ -18,5 +19,7 @@ export async function listOutcomes(session: Session, tag: string): Promise<Outco
   const before = await manager.streams.info(stream);
   const filter = subjectOf.outcome(u, "*", "*", tag, "*");
   const { state } = await manager.streams.info(stream, { subjects_filter: filter });
-  return { subjects: Object.keys(state.subjects ?? {}), lastSequence: before.state.last_seq };
+  // Notes about chunks lie among them.
+  const subjects = Object.keys(state.subjects ?? {}).filter((subject) => parseOutcome(subject).kind !== "run");
+  return { subjects, lastSequence: before.state.last_seq };
 }

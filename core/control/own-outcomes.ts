@@ -8,6 +8,7 @@ import type { TagAccess } from "../tag/access.ts";
 import { encodeOutcomeMessage } from "../trust/outcome.ts";
 import { SealKind, seal } from "../trust/seal.ts";
 import { encodeError } from "../values/index.ts";
+import { Chunks } from "./packs.ts";
 
 const SINGLES_AT_ONCE = 64;
 /** A batch costs the broker as much as some 30 single messages. */
@@ -30,12 +31,14 @@ export interface OutcomePlace {
 export class OwnOutcomes {
   readonly #access: TagAccess;
   readonly #state: ErrorState;
+  readonly #chunks: Chunks;
   #waiting: Message[] = [];
 
   /** @param state how the calls ended */
   constructor(access: TagAccess, state: ErrorState) {
     this.#access = access;
     this.#state = state;
+    this.#chunks = new Chunks(access);
   }
 
   #outcomeOf({ index, generation, callHash }: EndedCall, error: Error, place?: OutcomePlace): Message {
@@ -66,8 +69,7 @@ export class OwnOutcomes {
 
   /** Stores what was added; a call that has got another outcome meanwhile keeps it. */
   async flush(): Promise<void> {
-    const batch = this.#waiting;
-    this.#waiting = [];
+    const batch = await this.#withoutPacked(this.#waiting.splice(0));
     const { nc } = this.#access.session;
     if (batch.length >= BATCH_WORTH) {
       try {
@@ -81,6 +83,22 @@ export class OwnOutcomes {
     const lanes = new Lanes(SINGLES_AT_ONCE);
     for (const outcome of batch) await lanes.run(() => this.#single(outcome));
     await lanes.done();
+  }
+
+  /** Those whose chunks no datacenter has packed, and none will. */
+  async #withoutPacked(batch: Message[]): Promise<Message[]> {
+    const { chunkSize } = this.#access.options;
+    if (chunkSize === 1) return batch;
+    const chunkOfMessage = ({ subject }: Message) => Math.floor(parseOutcome(subject).index / chunkSize);
+    const packed = new Set<number>();
+    const lanes = new Lanes(SINGLES_AT_ONCE);
+    for (const chunk of new Set(batch.map(chunkOfMessage))) {
+      await lanes.run(async () => {
+        if (!(await this.#chunks.standsApart(chunk * chunkSize))) packed.add(chunk);
+      });
+    }
+    await lanes.done();
+    return batch.filter((outcome) => !packed.has(chunkOfMessage(outcome)));
   }
 
   async #single(outcome: Message): Promise<void> {

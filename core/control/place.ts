@@ -13,6 +13,7 @@ import { purgeManager } from "../broker/purge.ts";
 import { BrokerError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import { decodeOutcomeMessage } from "../trust/outcome.ts";
+import { dissolvePacks } from "./packs.ts";
 import type { ControlState } from "./state.ts";
 import { type CheckedCall, StoredCalls } from "./stored.ts";
 
@@ -34,6 +35,8 @@ export function generationOf(outcome: Uint8Array): number | undefined {
 async function clearOutcomes(access: TagAccess, index: number, generation: number): Promise<boolean> {
   const { reader, u, manifest, session } = access;
   const manager = await purgeManager(session.nc);
+  // A message of a later generation than the first holds one call only.
+  if (generation > 0) await dissolvePacks(access, index);
   let ended = false;
   for await (const stored of reader.all(streamOf.results(u), subjectOf.outcome(u, "*", "*", manifest.tag, index))) {
     if ((generationOf(stored.data) ?? -1) >= generation) ended = true;

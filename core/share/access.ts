@@ -22,6 +22,8 @@ export interface SharedAccess extends OutcomeAccess {
   reader: StreamReader;
   manifest: Manifest;
   callsHidden: true;
+  /** Calls in a message; see the closing record. */
+  chunkSize: number;
 }
 
 async function logIn(session: Session, { owner, share }: SharedTag): Promise<NatsConnection> {
@@ -44,7 +46,7 @@ async function logIn(session: Session, { owner, share }: SharedTag): Promise<Nat
  * @throws InstanceError where the tag is not there any more; RefusedError where what the broker holds is not what its owner
  *   signed
  */
-async function openManifest(reader: StreamReader, { owner, share }: SharedTag): Promise<Manifest> {
+async function openManifest(reader: StreamReader, { owner, share }: SharedTag) {
   const u = shortUser(owner.user);
   const { tag, calls } = share;
   const [storedManifest, storedClosing] = await Promise.all([
@@ -65,7 +67,7 @@ async function openManifest(reader: StreamReader, { owner, share }: SharedTag): 
   const added = await readAdded((number) => reader.last(streamOf.tags(u), subjectOf.keys(u, tag, number)), from);
   if (closing.calls !== calls)
     throw new RefusedError(`${tag} has ${closing.calls} calls, and was shared as one of ${calls}`);
-  return withAdded(manifest, added);
+  return { manifest: withAdded(manifest, added), chunkSize: closing.chunkSize };
 }
 
 /** Runs `action` with a login to the tag, which ends with it. */
@@ -78,11 +80,11 @@ export async function withShared<T>(
   try {
     const { owner, share } = shared;
     const reader = await StreamReader.open(nc, IMPORTED_API);
-    const manifest = await openManifest(reader, shared);
+    const { manifest, chunkSize } = await openManifest(reader, shared);
     const u = shortUser(owner.user);
     const { signingKey } = owner;
     const tagKey = kindKeysOf(share.keys);
-    return await action({ nc, owner, share, reader, u, manifest, signingKey, tagKey, callsHidden: true });
+    return await action({ nc, owner, share, reader, u, manifest, signingKey, tagKey, callsHidden: true, chunkSize });
   } finally {
     await nc.close();
   }

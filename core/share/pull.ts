@@ -2,16 +2,16 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Archive, Outcome } from "../archive/index.ts";
 import { Lanes } from "../broker/lanes.ts";
-import { streamOf, subjectOf } from "../broker/names.ts";
-import type { Stored } from "../broker/read.ts";
+import { parseOutcome } from "../broker/names.ts";
 import type { ControlState } from "../control/state.ts";
-import { DecodeError, RefusedError } from "../errors.ts";
 import { showProgress } from "../progress.ts";
 import { expiredError, hasExpired, UntilExpired } from "../tag/expiry.ts";
 import { openOutcome } from "../tag/outcome.ts";
+import { openPacked } from "../tag/pack.ts";
 import { checkPull, checkSubset, type PullOptions } from "../tag/pull.ts";
 import { readRetries, type SharedAccess } from "./access.ts";
 import { readQueue } from "./queue.ts";
+import { type Opening, SharedOutcomes } from "./stored.ts";
 
 /** Requests under way at once. */
 const AT_ONCE = 256;
@@ -22,31 +22,17 @@ const REST = 4;
 /** Where the queue stands still, and something is open: an outcome may come without it. */
 const LOOK_MOST_MS = 30_000;
 
-/** What is stored of a call, by any datacenter, the first before the others: the first that opens counts. */
-async function storedOf({ reader, u, manifest }: SharedAccess, index: number): Promise<Stored[]> {
-  const { tag, datacenters } = manifest;
-  // A request with wildcards is answered with the newest message, so there is one for each that may have one.
-  const asked = datacenters.map((datacenter) =>
-    reader.last(streamOf.results(u), subjectOf.outcome(u, "*", datacenter, tag, index)),
-  );
-  const found = await Promise.all(asked);
-  return found.filter((stored) => stored !== null).sort((a, b) => a.seq - b.seq);
-}
-
-/** @returns undefined where the call has not ended, or where nothing stored is an outcome of it */
-export async function readOutcome<T>(
-  access: SharedAccess,
-  index: number,
-  openOne: (stored: Stored) => Promise<T> | T,
-): Promise<T | undefined> {
-  for (const stored of await storedOf(access, index)) {
-    try {
-      return await openOne(stored);
-    } catch (error) {
-      if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
-    }
-  }
-  return undefined;
+function openingOf(access: SharedAccess, control: ControlState): Opening<Outcome> {
+  const generationOf = (index: number) => control.generationOf(index);
+  const bindings = { hashOf: () => undefined, generationOf };
+  return {
+    one: ({ subject, data }) =>
+      openOutcome(access, subject, data, undefined, generationOf(parseOutcome(subject).index)),
+    pack: async ({ subject, data }) => {
+      const outcomes = await openPacked(access, subject, data, bindings);
+      return new Map(outcomes.map((outcome) => [outcome.index, outcome]));
+    },
+  };
 }
 
 /** Calls that were sent anew since the last pull are open again. */
@@ -80,12 +66,11 @@ async function sweep({ access, archive, wanted, batchSize, signal, onFiled }: Re
     onFiled();
   };
   const lanes = new Lanes(AT_ONCE);
+  const outcomes = new SharedOutcomes(access, openingOf(access, control));
   for (const index of archive.openIndices(wanted)) {
     if (signal.aborted) break;
     await lanes.run(async () => {
-      const outcome = await readOutcome(access, index, ({ subject, data }) =>
-        openOutcome(access, subject, data, undefined, control.generationOf(index)),
-      );
+      const outcome = await outcomes.read(index);
       if (outcome === undefined) return;
       batch.push(outcome);
       if (batch.length >= batchSize) file();

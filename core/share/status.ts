@@ -1,17 +1,39 @@
 /** How far somebody else's tag is, by what can be read of it. */
 import { setTimeout as delay } from "node:timers/promises";
 import { Lanes } from "../broker/lanes.ts";
+import { parseOutcome } from "../broker/names.ts";
+import type { ControlState } from "../control/state.ts";
 import { checkKnown } from "../options.ts";
 import { ERROR_STATES } from "../outcome.ts";
 import { hasExpired } from "../tag/expiry.ts";
 import { openHead, stateOf } from "../tag/outcome.ts";
+import { openPacked, type PackedOutcome } from "../tag/pack.ts";
 import type { EndedByState } from "../tag/states.ts";
 import { measured, STATUS_OPTIONS, type StatusOptions, type TagStatus } from "../tag/status.ts";
 import { readRetries, type SharedAccess } from "./access.ts";
-import { readOutcome } from "./pull.ts";
 import { readQueue } from "./queue.ts";
+import { type Opening, SharedOutcomes } from "./stored.ts";
 
 const AT_ONCE = 256;
+
+/** How and where a call ended. */
+type Known = Pick<PackedOutcome, "state" | "datacenter">;
+
+/** Opens what is stored without fetching large results. */
+function openingOf(access: SharedAccess, control: ControlState): Opening<Known> {
+  const generationOf = (index: number) => control.generationOf(index);
+  const bindings = { hashOf: () => undefined, generationOf };
+  return {
+    one: async ({ subject, data }) => {
+      const head = await openHead(access, subject, data, undefined, generationOf(parseOutcome(subject).index));
+      return { state: stateOf(head.kind, head.meta), datacenter: head.datacenter };
+    },
+    pack: async ({ subject, data }) => {
+      const outcomes = await openPacked(access, subject, data, bindings);
+      return new Map(outcomes.map(({ index, state, datacenter }) => [index, { state, datacenter }]));
+    },
+  };
+}
 
 async function statusNow(access: SharedAccess): Promise<TagStatus> {
   const { manifest, share, owner } = access;
@@ -20,15 +42,14 @@ async function statusNow(access: SharedAccess): Promise<TagStatus> {
   const control = await readRetries(access);
   const byState = Object.fromEntries(["succeeded", ...ERROR_STATES].map((state) => [state, 0])) as EndedByState;
   const ended = Object.fromEntries(manifest.datacenters.map((name) => [name, 0]));
+  const heads = new SharedOutcomes<Known>(access, openingOf(access, control));
   const lanes = new Lanes(AT_ONCE);
   for (let index = 0; index < share.calls; index++) {
     await lanes.run(async () => {
-      const head = await readOutcome(access, index, ({ subject, data }) =>
-        openHead(access, subject, data, undefined, control.generationOf(index)),
-      );
-      if (head === undefined) return;
-      byState[stateOf(head.kind, head.meta)]++;
-      ended[head.datacenter] = (ended[head.datacenter] ?? 0) + 1;
+      const known = await heads.read(index);
+      if (known === undefined) return;
+      byState[known.state]++;
+      ended[known.datacenter] = (ended[known.datacenter] ?? 0) + 1;
     });
   }
   await lanes.done();

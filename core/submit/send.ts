@@ -93,7 +93,7 @@ export async function sendAndClose(session: Session, store: SafeStore, sending: 
     const { rootKey, user, tag: name } = tag;
     const closing = signRecord(
       closingRecord,
-      { rootKey, user, tag: name, calls: calls.length, messages },
+      { rootKey, user, tag: name, calls: calls.length, messages, chunkSize },
       session.identity.signer,
     );
     const u = shortUser(user);

@@ -12,6 +12,7 @@ import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import { isOtherVersion } from "../trust/outcome.ts";
 import type { TagAccess } from "./access.ts";
 import { openAtOnce, openOutcome } from "./outcome.ts";
+import { bindingsOf, openPacked } from "./pack.ts";
 
 /** A tag as it is being pulled. */
 export interface Pulling {
@@ -24,12 +25,14 @@ export interface Pulling {
 /** A message of the results bucket. */
 export type StoredOutcome = Pick<Followed, "subject" | "data" | "seq">;
 
-function openOrThrow({ access, archive, control }: Pulling, { subject, data }: StoredOutcome): Promise<Outcome> {
-  const { index } = parseOutcome(subject);
-  return openOutcome(access, subject, data, archive.hashOf(index), control.generationOf(index));
+/** One outcome, or those of a pack. */
+async function openOrThrow({ access, archive, control }: Pulling, { subject, data }: StoredOutcome) {
+  const { kind, index } = parseOutcome(subject);
+  if (kind === "pack") return openPacked(access, subject, data, bindingsOf(archive, control));
+  return [await openOutcome(access, subject, data, archive.hashOf(index), control.generationOf(index))];
 }
 
-async function openOne(pulling: Pulling, stored: StoredOutcome): Promise<Outcome | undefined> {
+async function openOne(pulling: Pulling, stored: StoredOutcome): Promise<Outcome[] | undefined> {
   try {
     return await openOrThrow(pulling, stored);
   } catch (error) {
@@ -59,27 +62,33 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
   const calls = pulling.access.closing?.calls ?? 0;
   const outcomes: Outcome[] = [];
   const late = new Map<number, StoredOutcome>();
-  const indices = stored.map(({ subject }) => parseOutcome(subject).index);
-  let hashes = pulling.archive.hashesOf(indices);
+  const names = stored.map(({ subject }) => parseOutcome(subject));
+  const readHashes = () => pulling.archive.hashesOf(names.map(({ index }) => index));
+  let hashes = readHashes();
   for (const [i, one] of stored.entries()) {
-    const index = indices[i]!;
+    const { kind, index, count } = names[i]!;
     // A message under a call's name that no call has may have been refused by a worker.
-    if (!(index < calls)) continue;
+    if (!(index + count <= calls)) continue;
     const { access, control } = pulling;
-    let outcome =
-      openAtOnce(access, one.subject, one.data, hashes[i], control.generationOf(index)) ??
-      (await openOne(pulling, one));
-    if (outcome === undefined) {
+    const isPack = kind === "pack";
+    const single = isPack
+      ? undefined
+      : openAtOnce(access, one.subject, one.data, hashes[i], control.generationOf(index));
+    let opened = single === undefined ? await openOne(pulling, one) : [single];
+    // A pack keeps nobody's place but that of the same chunk, all of whose calls it answers.
+    if (opened === undefined && !isPack) {
       const generation = generationOf(one.data) ?? 0;
       if (generation > pulling.control.generationOf(index)) {
         pulling.control = await syncRetries(pulling.access, pulling.archive);
-        hashes = pulling.archive.hashesOf(indices);
-        outcome = await openOne(pulling, one);
+        hashes = readHashes();
+        opened = await openOne(pulling, one);
       } else if (generation < pulling.control.generationOf(index)) late.set(index, one);
     }
-    if (outcome === undefined) continue;
-    outcomes.push(outcome);
-    late.delete(index);
+    if (opened === undefined) continue;
+    for (const outcome of opened) {
+      outcomes.push(outcome);
+      late.delete(outcome.index);
+    }
   }
   // A worker that had vanished and came back has taken the place of the call's own outcome: it runs once more.
   for (const [index, outcome] of late) {
@@ -90,13 +99,13 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
 
 /**
  * What keeps the place of an open call's outcome and is none: it was forged, or the parts of its value were lost. The
- * call runs once more.
- * @returns the outcome, where it opens after all
+ * call runs once more; where it is a pack, its whole chunk does.
+ * @param index of the call
+ * @returns the outcome, with those it came with; none where it does not open after all
  * @throws InstanceError where it was sealed for this call, and only its form is not known here
  */
-export async function openOrRunAgain(pulling: Pulling, stored: StoredOutcome): Promise<Outcome | undefined> {
+export async function openOrRunAgain(pulling: Pulling, stored: StoredOutcome, index: number): Promise<Outcome[]> {
   const { access, archive, control } = pulling;
-  const { index } = parseOutcome(stored.subject);
   const call = await new StoredCalls(access).find(index).catch(() => undefined);
   // Where two clients retried it at the same time, the archive may hold the hash of the other's message.
   if (call !== undefined && call.generation >= control.generationOf(index)) archive.putHashes(index, [call.hash]);
@@ -113,6 +122,6 @@ export async function openOrRunAgain(pulling: Pulling, stored: StoredOutcome): P
     }
     if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
     await runAgain(pulling, stored);
-    return undefined;
+    return [];
   }
 }

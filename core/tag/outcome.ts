@@ -102,7 +102,10 @@ export interface OpenedOutcome extends DecodedOutcome {
  * Whether the tag names the datacenter, or it was added by now. Others can store in the submitter's account as well, and
  * whoever reads what is shared can seal.
  */
-async function isNamed({ reader, u, manifest, signingKey }: OutcomeAccess, datacenter: string): Promise<boolean> {
+export async function isNamed(
+  { reader, u, manifest, signingKey }: OutcomeAccess,
+  datacenter: string,
+): Promise<boolean> {
   const { datacenters, ...owner } = manifest;
   if (datacenters.includes(datacenter)) return true;
   const ask = (number: number) => reader.last(streamOf.tags(u), subjectOf.keys(u, owner.tag, number));

@@ -1,7 +1,7 @@
 /** Pulling: what is new since the last pull, opened, into the archive. */
 import type { Archive } from "../archive/index.ts";
-import { countStored, follow, lastSequence } from "../broker/follow.ts";
-import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { follow, lastSequence } from "../broker/follow.ts";
+import { callsOf, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import { finishCancel, syncRetries } from "../control/sync.ts";
 import { InstanceError, UsageError } from "../errors.ts";
 import { checkKnown } from "../options.ts";
@@ -10,11 +10,12 @@ import { mayHaveLost, type Reconciled, reconcile } from "../reconcile/reconcile.
 import { watchLost } from "../reconcile/watch.ts";
 import { shown } from "../shown.ts";
 import type { TagAccess } from "./access.ts";
-import { countEnded } from "./ended.ts";
+import { countEnded, countFrom } from "./ended.ts";
 import { expiredError, hasExpired, UntilExpired } from "./expiry.ts";
 import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
 import { fetchHashes } from "./hashes.ts";
 import { openAll, openOrRunAgain, type Pulling, type StoredOutcome } from "./open.ts";
+import { storedOf } from "./stored.ts";
 import { Waiting } from "./waiting.ts";
 
 export interface PullOptions {
@@ -53,6 +54,20 @@ function followOptions(options: PullOptions) {
   return { forever: blocking, batch: batchSize, ...(signal === undefined ? {} : { signal }) };
 }
 
+/** Messages that are filed at once, by the outcomes in them: a pack holds many. */
+function* portions<T extends StoredOutcome>(batch: readonly T[], most: number): Generator<readonly T[]> {
+  let from = 0;
+  let outcomes = 0;
+  for (const [i, { subject }] of batch.entries()) {
+    outcomes += parseOutcome(subject).count;
+    if (outcomes < most) continue;
+    yield batch.slice(from, i + 1);
+    from = i + 1;
+    outcomes = 0;
+  }
+  if (from < batch.length) yield batch.slice(from);
+}
+
 /** Fetches what is new of all calls. */
 async function pullAll(
   pulling: Pulling,
@@ -65,10 +80,12 @@ async function pullAll(
   const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
   const stream = streamOf.results(u);
   for await (const batch of follow(session.nc, stream, subject, archive.readPosition + 1, followOptions(options))) {
-    archive.putOutcomes(await openAll(pulling, batch), batch.at(-1)!.seq);
-    const open = openOf(archive, length);
-    onFiled(open);
-    if (open === 0) return;
+    for (const part of portions(batch, options.batchSize ?? DEFAULT_BATCH)) {
+      archive.putOutcomes(await openAll(pulling, part), part.at(-1)!.seq);
+      const open = openOf(archive, length);
+      onFiled(open);
+      if (open === 0) return;
+    }
   }
 }
 
@@ -80,37 +97,37 @@ async function pullSubset(
   onFiled: (open: number) => void,
 ): Promise<void> {
   const { access, archive } = pulling;
-  const { u, manifest, reader, session } = access;
+  const { u, manifest, session } = access;
   const stream = streamOf.results(u);
   const from = (await lastSequence(session.nc, stream)) + 1;
   const file = async (found: readonly StoredOutcome[]): Promise<number> => {
     // What other calls ended with is not filed, so the position of a whole pull stays where it is.
-    archive.putOutcomes(await openAll(pulling, found), archive.readPosition);
+    const outcomes = await openAll(pulling, found);
+    archive.putOutcomes(
+      outcomes.filter(({ index }) => wanted.has(index)),
+      archive.readPosition,
+    );
     const open = openOf(archive, wanted.size, wanted);
     onFiled(open);
     return open;
   };
   for (const index of [...archive.openIndices(wanted)]) {
     if (options.signal?.aborted === true) return;
-    for await (const stored of reader.all(stream, subjectOf.outcome(u, "*", "*", manifest.tag, index))) {
-      await file([stored]);
-    }
+    // It may have come with another of its chunk.
+    if (archive.outcome(index) !== undefined) continue;
+    const found = await storedOf(access, index);
+    if (found.length > 0) await file(found);
   }
   if (options.blocking !== true || openOf(archive, wanted.size, wanted) === 0) return;
   const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
   for await (const batch of follow(session.nc, stream, subject, from, followOptions(options))) {
-    const found = batch.filter((stored) => wanted.has(parseOutcome(stored.subject).index));
+    const found = batch.filter((stored) => callsOf([stored.subject]).some((index) => wanted.has(index)));
     if (found.length > 0 && (await file(found)) === 0) return;
   }
 }
 
 /** Looks whether calls were lost, by counts; see {@link mayHaveLost}. */
 function mayHaveLostAny({ access, archive }: Pulling, calls: number, ofSubset: boolean): Promise<boolean> {
-  const { u, manifest, session } = access;
-  const stored = (from: number) => {
-    const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
-    return countStored(session.nc, streamOf.results(u), subject, from);
-  };
   // Of a part of the calls it is not known how far the others are.
   if (ofSubset) {
     return mayHaveLost(access, async () => {
@@ -121,24 +138,22 @@ function mayHaveLostAny({ access, archive }: Pulling, calls: number, ofSubset: b
   return mayHaveLost(
     access,
     () => openOf(archive, calls),
-    () => stored(archive.readPosition + 1),
+    () => countFrom(access, archive.readPosition + 1),
   );
 }
 
 /** Calls that are open here and have something stored on the broker: it was not read, or it is no outcome. */
 async function readStray(pulling: Pulling, { ended }: Reconciled, wanted?: ReadonlySet<number>): Promise<void> {
   const { access, archive } = pulling;
-  const { u, manifest, reader } = access;
   const indices = [...archive.openIndices(wanted)].filter((index) => ended.has(index));
   for (const index of indices) {
-    const subject = subjectOf.outcome(u, "*", "*", manifest.tag, index);
-    const stored: StoredOutcome[] = [];
-    for await (const one of reader.all(streamOf.results(u), subject)) stored.push(one);
+    // It may have come with another of its chunk.
+    if (archive.openIndices([index]).next().done === true) continue;
+    const stored = await storedOf(access, index);
     archive.putOutcomes(await openAll(pulling, stored), archive.readPosition);
     for (const one of stored) {
       if (archive.openIndices([index]).next().done === true) break;
-      const outcome = await openOrRunAgain(pulling, one);
-      if (outcome !== undefined) archive.putOutcomes([outcome], archive.readPosition);
+      archive.putOutcomes(await openOrRunAgain(pulling, one, index), archive.readPosition);
     }
   }
 }

@@ -46,7 +46,7 @@ export async function countByState(
   const counts = { succeeded, ...Object.fromEntries(ERROR_STATES.map((state) => [state, 0])) } as EndedByState;
   if (errors === 0) return counts;
   if (errors > MOST_ERRORS_READ) return null;
-  const skipped = new Set(passedOver);
+  const skipped = new Set(passedOver.map(({ subject }) => subject));
   let left = errors;
   for await (const { subject, state } of readErrorStates(access, await readOwnControl(access))) {
     if (skipped.has(subject)) continue;

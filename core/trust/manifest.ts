@@ -50,6 +50,8 @@ export interface ClosingRecord {
   calls: number;
   /** Number of call messages: smaller than `calls` where they travel in chunks. */
   messages: number;
+  /** Calls in each of them but the last; those whom a tag is shared with go by it. */
+  chunkSize: number;
 }
 
 export const closingRecord = recordType<ClosingRecord>(`humq/close/${PROTOCOL}`, {
@@ -58,4 +60,5 @@ export const closingRecord = recordType<ClosingRecord>(`humq/close/${PROTOCOL}`,
   tag: text,
   calls: u64,
   messages: u64,
+  chunkSize: u32,
 });

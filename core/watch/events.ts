@@ -1,6 +1,6 @@
 /** What happens to a tag's calls, as it happens: first what has happened already, then what comes. */
 import type { Archive } from "../archive/index.ts";
-import { countStored, type Followed, follow } from "../broker/follow.ts";
+import { type Followed, follow } from "../broker/follow.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import type { ControlState } from "../control/state.ts";
 import { syncRetries } from "../control/sync.ts";
@@ -8,9 +8,11 @@ import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import { mayHaveLost, reconcile } from "../reconcile/reconcile.ts";
 import { watchLost } from "../reconcile/watch.ts";
 import type { TagAccess } from "../tag/access.ts";
+import { countFrom } from "../tag/ended.ts";
 import { UntilExpired } from "../tag/expiry.ts";
 import { fetchHashes } from "../tag/hashes.ts";
 import { openHead, stateOf } from "../tag/outcome.ts";
+import { bindingsOf, openPacked, type PackedOutcome } from "../tag/pack.ts";
 
 /** A call has ended. When one began is not known outside of its worker. */
 export interface TagEvent {
@@ -28,25 +30,30 @@ export interface TagEvent {
 /** Outcomes looked at in one go. */
 const BATCH = 1000;
 
-/** Opens what the worker noted, and fetches no large result; undefined where it is no outcome of this call. */
-async function eventOf(
+/** Opens what the worker noted, and fetches no large result; empty where it is no outcome of these calls. */
+async function eventsOf(
   access: TagAccess,
   archive: Archive,
   control: ControlState,
   { subject, data }: Followed,
-): Promise<TagEvent | undefined> {
-  const { index } = parseOutcome(subject);
-  if (!(index < (access.closing?.calls ?? 0))) return undefined;
+): Promise<TagEvent[]> {
+  const { kind, index, count } = parseOutcome(subject);
+  if (!(index + count <= (access.closing?.calls ?? 0))) return [];
   try {
+    if (kind === "pack") return (await openPacked(access, subject, data, bindingsOf(archive, control))).map(eventOf);
     const opened = await openHead(access, subject, data, archive.hashOf(index), control.generationOf(index));
     const { worker, startedMs, durationMs } = opened.meta;
     const state = stateOf(opened.kind, opened.meta);
     const { datacenter } = opened;
-    return { type: "outcome", index, state, datacenter, ...(worker && { worker }), startedMs, durationMs };
+    return [{ type: "outcome", index, state, datacenter, ...(worker && { worker }), startedMs, durationMs }];
   } catch (error) {
-    if (error instanceof RefusedError || error instanceof DecodeError) return undefined;
+    if (error instanceof RefusedError || error instanceof DecodeError) return [];
     throw error;
   }
+}
+
+function eventOf({ index, state, datacenter, worker, startedMs = 0, durationMs = 0 }: PackedOutcome): TagEvent {
+  return { type: "outcome", index, state, datacenter, ...(worker && { worker }), startedMs, durationMs };
 }
 
 /**
@@ -73,7 +80,7 @@ export async function* outcomeEvents(
   let position = 0;
   const subject = subjectOf.outcome(u, "*", "*", manifest.tag, "*");
   const stream = streamOf.results(u);
-  const unread = () => countStored(session.nc, stream, subject, position + 1);
+  const unread = () => countFrom(access, position + 1);
   const mend = async () => {
     if (!(await mayHaveLost(access, () => left, unread))) return false;
     const { sentAgain, gone, queueMade } = await reconcile(access);
@@ -88,12 +95,13 @@ export async function* outcomeEvents(
       signal: watch.signal,
     })) {
       for (const stored of batch) {
-        const event = await eventOf(access, archive, control, stored);
-        // Two datacenters may both have stored one; the first that opens is the call's.
-        if (event === undefined || seen[event.index] === 1) continue;
-        seen[event.index] = 1;
-        left--;
-        yield event;
+        for (const event of await eventsOf(access, archive, control, stored)) {
+          // Two datacenters may both have stored one; the first that opens is the call's.
+          if (seen[event.index] === 1) continue;
+          seen[event.index] = 1;
+          left--;
+          yield event;
+        }
       }
       position = batch.at(-1)!.seq;
       if (left === 0 || watch.signal.aborted) break;

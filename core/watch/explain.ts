@@ -1,6 +1,6 @@
 /** Why a tag is not running, or not faster. */
 
-import { parseOutcome } from "../broker/names.ts";
+import { callsOf } from "../broker/names.ts";
 import { ACK_WAIT_MS } from "../broker/queue.ts";
 import { listOutcomes } from "../control/outcomes.ts";
 import { formatDuration } from "../duration.ts";
@@ -137,7 +137,7 @@ async function ofSilent(access: TagAccess, workers: readonly WorkerEntry[]): Pro
   const silent = workers.filter((worker) => !isHeard(worker));
   if (silent.length === 0) return [];
   const { subjects } = await listOutcomes(access.session, access.manifest.tag);
-  const ended = new Set(subjects.map((subject) => parseOutcome(subject).index));
+  const ended = new Set(callsOf(subjects));
   const running = await runningCalls(access, (index) => !ended.has(index), silent);
   return silent.flatMap((one): Reason[] => {
     const held = running.filter(({ worker, datacenter }) => worker === one.worker && datacenter === one.datacenter);

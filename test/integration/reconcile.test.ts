@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { connect, credsAuthenticator, type Msg, type NatsConnection } from "@nats-io/transport-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { consumerOf, indexOf, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
+import { callsOf, consumerOf, indexOf, shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { publish } from "../../core/broker/publish.ts";
 import { StreamReader } from "../../core/broker/read.ts";
 import { Tag, task } from "../../core/index.ts";
@@ -102,7 +102,7 @@ async function stored(tag: Tag): Promise<number[]> {
   const found: number[] = [];
   const reader = await StreamReader.open(nc);
   for await (const { subject } of reader.all(streamOf.results(u), subjectOf.outcome(u, "*", "*", tag.name, "*")))
-    found.push(indexOf(subject));
+    found.push(...callsOf([subject]));
   return sorted(found);
 }
 

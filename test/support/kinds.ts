@@ -1,8 +1,10 @@
 /** One of every kind of message that lies on the broker, and how whoever reads it opens it. */
 import { subjectOf } from "../../core/broker/names.ts";
 import { encodeOutcome } from "../../core/outcome.ts";
+import { PackBuilder } from "../../core/pack.ts";
 import type { TagAccess } from "../../core/tag/access.ts";
 import { openHead } from "../../core/tag/outcome.ts";
+import { openPacked, packContext } from "../../core/tag/pack.ts";
 import { packArguments, unpackArguments } from "../../core/trust/arguments.ts";
 import { CallVerifier, signPage } from "../../core/trust/call.ts";
 import { openCode, sealCode } from "../../core/trust/code.ts";
@@ -73,6 +75,20 @@ export function everyKind(): Kind[] {
       open: (bytes) => openHead(access, subjectOf.outcome("U", kind, "local", tag, first), bytes, callHash, generation),
     };
   };
+  const packOf = (count: number): Kind => {
+    const packed = new PackBuilder();
+    for (let i = 0; i < count; i++) packed.add({ startedMs: 1, durationMs: 2 }, encodeResult(i));
+    const plaintext = packed.encode({ worker: "w", attempts: 1, losses: 0 });
+    const sealed = seal(tagKey, packContext(access, { first, count }, { generation, callHash }), plaintext);
+    return {
+      name: "pack",
+      bytes: encodeOutcomeMessage({ generation, callHash, partsId: "", sealed }),
+      open: async (bytes) => {
+        const bindings = { hashOf: () => callHash, generationOf: () => generation };
+        return openPacked(access, subjectOf.pack("U", "local", tag, { first, count }), bytes, bindings);
+      },
+    };
+  };
   const part = (name: string, kind: "callPart" | "resultPart"): Kind => {
     const context: SealContext = { ...ofCall, kind: SealKind[kind], first, count: 1, part: 0, last: true };
     return { name, bytes: seal(tagKey, context, counting(1, 100)), open: (bytes) => open(tagKey, context, bytes) };
@@ -125,6 +141,7 @@ export function everyKind(): Kind[] {
       open: (sealed) => unwrapKey([{ ...wrap, sealed }], datacenter.agreement, owner),
     },
     outcomeOf("result", encodeResult({ flights: [1, 2, 3] })),
+    packOf(3),
     outcomeOf("error", encodeError(new RangeError("no such flight")), "failed"),
     {
       name: "log line",

@@ -47,6 +47,7 @@ export const closing: ClosingRecord = {
   ...owner,
   calls: 10_000_000,
   messages: 100_000,
+  chunkSize: 100,
 };
 
 export const options: TagOptions = {

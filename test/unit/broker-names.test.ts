@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Lanes } from "../../core/broker/lanes.ts";
 import {
+  callsOf,
   indexOf,
   isAckOf,
   isName,
@@ -34,7 +35,26 @@ describe("subjects", () => {
       kind: "result",
       datacenter: "local",
       index: 0,
+      count: 1,
     });
+    const chunk = { first: 100, count: 50 };
+    expect(parseOutcome(subjectOf.pack(u, "local", tag, chunk))).toEqual({
+      kind: "pack",
+      datacenter: "local",
+      index: 100,
+      count: 50,
+    });
+    // What a datacenter stores of a chunk has one place, be it a pack or the note that there is none.
+    for (const place of [subjectOf.pack, subjectOf.apart])
+      expect(place(u, "local", tag, chunk).replace(/\.(pack|run)\./, ".*.")).toBe(
+        subjectOf.chunkSlot(u, "local", tag, chunk),
+      );
+    expect(parseOutcome(subjectOf.apart(u, "local", tag, chunk)).index).toBeNaN();
+    const outcomes = [subjectOf.outcome(u, "error", "local", tag, 3), subjectOf.pack(u, "local", tag, chunk)];
+    expect([...callsOf([...outcomes, subjectOf.apart(u, "local", tag, chunk)])]).toEqual([
+      3,
+      ...Array.from({ length: 50 }, (_, i) => 100 + i),
+    ]);
     expect(parseTagSubject(subjectOf.close(u, tag))).toEqual({ u, kind: "close", tag });
   });
 
@@ -43,6 +63,15 @@ describe("subjects", () => {
     (token) => {
       expect(indexOf(`humq.call.${u}.${tag}.${token}`)).toBeNaN();
       expect(parseOutcome(`$KV.humq_results_${u}.result.local.${tag}.${token}`).index).toBeNaN();
+    },
+  );
+
+  test.each(["5", "7-7", "7-6", "0-100000", "07-9", "7-09", "7-", "-9", "7-8-9", "a-b", "*", ""])(
+    "%j names no chunk: a pack has one place",
+    (token) => {
+      const subject = `$KV.humq_results_${u}.pack.local.${tag}.${token}`;
+      expect(parseOutcome(subject)).toEqual({ kind: "pack", datacenter: "local", index: Number.NaN, count: 1 });
+      expect([...callsOf([subject])]).toEqual([]);
     },
   );
 

@@ -146,7 +146,7 @@ describe("a signed record", () => {
   const signed = signRecord(manifestRecord, manifest, alice.signer);
 
   test("is refused where another signed it, or any byte is another", () => {
-    const refused = new RefusedError("humq/manifest/3: the signature is not by alice");
+    const refused = new RefusedError("humq/manifest/4: the signature is not by alice");
     expect(() => openSigned(manifestRecord, signed, bob.signer.publicKey, "alice")).toThrow(refused);
     for (const { how, bytes } of alterations(signed)) {
       expect(() => openSigned(manifestRecord, bytes, alice.signer.publicKey, "alice"), how).toThrow(refused);
@@ -156,7 +156,7 @@ describe("a signed record", () => {
   test("can be looked into before it is checked", () => {
     expect(peekSigned(manifestRecord, signed).user).toBe(alice.user);
     expect(() => peekSigned(manifestRecord, signed.subarray(0, 64))).toThrow(
-      new DecodeError("humq/manifest/3: 64 bytes is too short"),
+      new DecodeError("humq/manifest/4: 64 bytes is too short"),
     );
     expect(() => peekSigned(manifestRecord, signed.subarray(0, 65))).toThrow(DecodeError);
   });

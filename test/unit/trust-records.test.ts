@@ -177,7 +177,7 @@ describe("what a record refuses to decode", () => {
 
   test("a record of another kind, by name", () => {
     expect(() => manifestRecord.decode(closingRecord.encode(closing))).toThrow(
-      new DecodeError('expected a record of kind humq/manifest/3, got "humq/close/3"'),
+      new DecodeError('expected a record of kind humq/manifest/4, got "humq/close/4"'),
     );
   });
 

@@ -219,7 +219,7 @@ const directory = await signed(
 );
 const manifest = await signed(
   record(
-    "humq/manifest/3",
+    "humq/manifest/4",
     ...owner,
     u64(1_763_600_000_000),
     u64(1_766_200_000_000),
@@ -234,7 +234,10 @@ const manifest = await signed(
   ),
   alice.signingSeed,
 );
-const closing = await signed(record("humq/close/3", ...owner, u64(10_000_000), u64(100_000)), alice.signingSeed);
+const closing = await signed(
+  record("humq/close/4", ...owner, u64(10_000_000), u64(100_000), u32(100)),
+  alice.signingSeed,
+);
 
 /** Code of two parts and a bit: parts of 512 KiB, the part's number as nonce. */
 function codeOf(length: number) {

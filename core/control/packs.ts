@@ -1,0 +1,155 @@
+/**
+ * What the submitter does with the packs of a tag (docs/decisions/0014-packs.md): keeps a chunk from becoming one, takes
+ * results out of one, or takes one apart.
+ */
+import { expiryOf } from "../broker/expiry.ts";
+import { Lanes } from "../broker/lanes.ts";
+import { type ChunkName, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
+import { expectLast, expectNone, isTaken, publish } from "../broker/publish.ts";
+import { purgeManager } from "../broker/purge.ts";
+import type { Stored } from "../broker/read.ts";
+import { DecodeError, RefusedError } from "../errors.ts";
+import { encodeOutcome } from "../outcome.ts";
+import { type PackNote, withoutResults } from "../pack.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { type OpenedPack, openPack } from "../tag/pack.ts";
+import { chunkOf, packsOf } from "../tag/stored.ts";
+import { encodeOutcomeMessage } from "../trust/outcome.ts";
+import { SealKind, seal } from "../trust/seal.ts";
+
+const AT_ONCE = 32;
+/** Somebody else may be changing the same pack. */
+const TRIES = 5;
+
+/** A note says all by its subject. */
+const NOTE = new Uint8Array();
+
+/** The chunks of calls that the submitter stores outcomes of. */
+export class Chunks {
+  readonly #access: TagAccess;
+  /** By the first call: whether its calls may be stored one by one, or a pack of them is there. */
+  readonly #apart = new Map<number, Promise<boolean>>();
+
+  constructor(access: TagAccess) {
+    this.#access = access;
+  }
+
+  /**
+   * Whether an outcome of the call may be stored by itself: no datacenter packs its chunk from then on. False where one has
+   * done so, and the call has ended.
+   */
+  async standsApart(index: number): Promise<boolean> {
+    const chunk = chunkOf(this.#access, index);
+    if (chunk === undefined) return true;
+    let apart = this.#apart.get(chunk.first);
+    if (apart === undefined) {
+      apart = this.#keepApart(chunk);
+      this.#apart.set(chunk.first, apart);
+    }
+    return apart;
+  }
+
+  async #keepApart(chunk: ChunkName): Promise<boolean> {
+    const { u, manifest, session } = this.#access;
+    const notes = manifest.datacenters.map(async (datacenter) => {
+      const slot = subjectOf.chunkSlot(u, datacenter, manifest.tag, chunk);
+      const subject = subjectOf.apart(u, datacenter, manifest.tag, chunk);
+      try {
+        await publish(session.nc, { subject, data: NOTE, ...expiryOf(manifest) }, expectNone(slot));
+        return true;
+      } catch (error) {
+        if (!isTaken(error)) throw error;
+        return false;
+      }
+    });
+    const placed = await Promise.all(notes);
+    return placed.every(Boolean) || (await packsOf(this.#access, chunk)).length === 0;
+  }
+}
+
+/** @returns undefined where it is no pack of the tag's */
+async function tryOpen(access: TagAccess, { subject, data }: Stored): Promise<OpenedPack | undefined> {
+  try {
+    return await openPack(access, subject, data);
+  } catch (error) {
+    if (error instanceof RefusedError || error instanceof DecodeError) return undefined;
+    throw error;
+  }
+}
+
+/** Removes exactly what was read. */
+async function remove({ session, u }: TagAccess, { subject, seq }: Stored): Promise<void> {
+  const manager = await purgeManager(session.nc);
+  await manager.streams.purge(streamOf.results(u), { filter: subject, seq: seq + 1 });
+}
+
+/**
+ * Takes results out of a pack; what is no pack is removed whole.
+ * @param note what is read in their place
+ */
+export async function takeOut(
+  access: TagAccess,
+  subject: string,
+  indices: readonly number[],
+  note: Pick<PackNote, "state" | "error">,
+): Promise<void> {
+  const { reader, u, session, manifest, tagKey } = access;
+  for (let tries = 1; ; tries++) {
+    const stored = await reader.last(streamOf.results(u), subject);
+    if (stored === null) return;
+    const opened = await tryOpen(access, stored);
+    if (opened === undefined) return remove(access, stored);
+    const { first, calls, plaintext, context, message } = opened;
+    const offsets = indices.map((index) => index - first);
+    const sealed = seal(tagKey, context, withoutResults(plaintext, calls.length, offsets, note));
+    const data = encodeOutcomeMessage({ ...message, sealed });
+    try {
+      await publish(session.nc, { subject, data, ...expiryOf(manifest) }, expectLast(subject, stored.seq));
+      return;
+    } catch (error) {
+      if (!isTaken(error) || tries === TRIES) throw error;
+    }
+  }
+}
+
+/** Stores the results of a pack one by one, those of the calls in `but` left out, and removes it. */
+async function takeApart(access: TagAccess, stored: Stored, but: ReadonlySet<number>): Promise<void> {
+  const { session, u, manifest, tagKey } = access;
+  const { nc } = session;
+  const { datacenter, index, count } = parseOutcome(stored.subject);
+  const chunk = { first: index, count };
+  const note = subjectOf.apart(u, datacenter, manifest.tag, chunk);
+  // Beside the pack, for once: a worker that comes late finds the place taken at every moment.
+  await publish(nc, { subject: note, data: NOTE, ...expiryOf(manifest) });
+  const opened = await tryOpen(access, stored);
+  if (opened !== undefined) {
+    const { generation, callHash } = opened.message;
+    const lanes = new Lanes(AT_ONCE);
+    for (const [i, { meta, value }] of opened.calls.entries()) {
+      const index = opened.first + i;
+      if (but.has(index)) continue;
+      await lanes.run(async () => {
+        const context = { ...opened.context, kind: SealKind.result, first: index, count: 1 };
+        const sealed = seal(tagKey, context, encodeOutcome(meta, value));
+        const data = encodeOutcomeMessage({ generation, callHash, partsId: "", sealed });
+        const subject = subjectOf.outcome(u, "result", datacenter, manifest.tag, index);
+        const slot = subjectOf.outcome(u, "*", datacenter, manifest.tag, index);
+        try {
+          await publish(nc, { subject, data, ...expiryOf(manifest) }, expectNone(slot));
+        } catch (error) {
+          // Whoever was cut off in the middle of this stored it.
+          if (!isTaken(error)) throw error;
+        }
+      });
+    }
+    await lanes.done();
+  }
+  await remove(access, stored);
+}
+
+/** Takes the packs of a call's chunk apart: it runs in a later generation than the others of them. */
+export async function dissolvePacks(access: TagAccess, index: number): Promise<void> {
+  const chunk = chunkOf(access, index);
+  if (chunk === undefined) return;
+  for (const stored of await packsOf(access, chunk)) await takeApart(access, stored, new Set([index]));
+}
