@@ -5,7 +5,12 @@ import type { Cleanup } from "../cleanup.ts";
 import { PACKAGE_ROOT } from "./root.ts";
 
 /** Modules that make and open seals, and what stands in for them. */
-const STAND_INS = { "node:crypto": "plain-crypto", "@noble/ciphers/chacha.js": "plain-chacha" };
+const STAND_INS = {
+  "node:crypto": "plain-crypto",
+  "@noble/ciphers/chacha.js": "plain-chacha",
+  "@noble/ciphers/_poly1305.js": "plain-poly1305",
+};
+const CIPHERS = /\bcreate(C|Dec)ipheriv\b|\bh?chacha(20)?\b|\bpoly1305\b/;
 
 /**
  * A copy of the compiled package whose ciphers do nothing, to see what encryption costs. It is made of files that are not
@@ -34,7 +39,7 @@ function useStandIns(dist: string, name: string): boolean {
   const path = join(dist, name);
   if (!name.endsWith(".js") || Object.values(STAND_INS).includes(name.slice(0, -3))) return false;
   const code = readFileSync(path, "utf8");
-  if (!/\bcreate(C|Dec)ipheriv\b|\bhchacha\b/.test(code)) return false;
+  if (!CIPHERS.test(code)) return false;
   let changed = code;
   for (const [module, standIn] of Object.entries(STAND_INS)) {
     const from = relative(dirname(path), join(dist, `${standIn}.js`));

@@ -5,7 +5,7 @@ import { type Client, Site, type Variant } from "../humq/site.ts";
 import type { Bench, Figure, Row, Section } from "../section.ts";
 import { summarise } from "../statistics.ts";
 import { textOf, type Workload } from "../workload.ts";
-import { expectExact } from "./throughput.ts";
+import { cpuBy, expectExact } from "./throughput.ts";
 
 interface Kind extends Variant {
   readonly label: string;
@@ -36,26 +36,38 @@ function isReadable(storeFolder: string): boolean {
   return files.some((name) => name.endsWith(".blk") && readFileSync(join(storeFolder, name)).includes(text));
 }
 
+interface Found {
+  /** Calls a second. */
+  readonly rate: number;
+  /** Microseconds of processor time a call, all processes together. */
+  readonly cpu: number;
+}
+
 /** One round of a kind: a worker of its own, each load once to get warm and once for the figure. */
-async function round(bench: Bench, site: Site, kind: Kind, list: readonly Load[]): Promise<number[]> {
+async function round(bench: Bench, site: Site, kind: Kind, list: readonly Load[]): Promise<Found[]> {
   const worker = await site.worker(bench.slots, kind);
   const wanted = kind.isolation === false ? "none" : "bubblewrap";
   if (kind.isolation === false && worker.isolation !== wanted) throw new Error("isolation could not be switched off");
-  const rates: number[] = [];
+  const pids = { client: kind.client.pid, server: site.serverPid, worker: worker.pid };
+  const used = () => Object.values(cpuBy(pids)).reduce((sum, us) => sum + us, 0);
+  const found: Found[] = [];
   for (const { workload, chunkSize } of list) {
     await kind.client.ask("whole", { ...workload, calls: Math.ceil(workload.calls / 3) }, chunkSize);
+    const before = used();
     const { totalMs, delivery } = await kind.client.ask("whole", workload, chunkSize);
     expectExact(delivery, `${workload.name}, ${kind.label}`);
-    rates.push((workload.calls / totalMs) * 1000);
+    const { calls } = workload;
+    found.push({ rate: (calls / totalMs) * 1000, cpu: (used() - before) / calls });
   }
   await worker.stop();
-  return rates;
+  return found;
 }
 
-/** What switching it off saves, in percent of the time with everything on; run by run. */
-function share(label: string, on: readonly number[], off: readonly number[]): Figure {
-  const samples = on.map((rate, run) => 100 * (1 - rate / off[run]!));
-  return { label, unit: "%", samples };
+/** What switching it off saves, in percent of the processor time with everything on; run by run. */
+function share(label: string, on: readonly Found[], off: readonly Found[]): Figure {
+  const samples = on.map(({ cpu }, run) => 100 * (1 - off[run]!.cpu / cpu));
+  const rate = Math.round(summarise(off.map((each) => each.rate)).median).toLocaleString("en");
+  return { label, unit: "%", samples, note: `${rate} calls/s without` };
 }
 
 export const shares: Section = {
@@ -63,7 +75,7 @@ export const shares: Section = {
   title: "What encryption and isolation cost",
   method:
     "The same calls, submitted, run and pulled, with everything on, in a copy of humq whose ciphers do nothing, and with a worker that " +
-    "finds no bubblewrap. Signatures stay on. The share is what switching off saves of the time; below 0 is noise.",
+    "finds no bubblewrap. Signatures stay on. The share is of the processor time of all processes; below 0 is noise.",
   async run(bench) {
     const site = await Site.start(bench);
     const root = makePlainPackage(bench.cleanup);
@@ -73,22 +85,21 @@ export const shares: Section = {
       { label: "encryption off", root, client: site.client({ root }) },
       { label: "isolation off", isolation: false, client: site.client() },
     ];
-    const rates = kinds.map(() => list.map((): number[] => []));
+    const found = kinds.map(() => list.map((): Found[] => []));
     for (let run = 1; run <= bench.runs; run++) {
       for (const [k, kind] of kinds.entries()) {
         bench.say(`${kind.label} ${run}/${bench.runs}`);
-        for (const [l, rate] of (await round(bench, site, kind, list)).entries()) rates[k]![l]!.push(rate);
+        for (const [l, each] of (await round(bench, site, kind, list)).entries()) found[k]![l]!.push(each);
       }
     }
     await expectSwitched(bench, site, kinds);
     return list.flatMap(({ workload: { name } }, l): Row[] => {
-      const [on, plain, open] = rates.map((ofKind) => ofKind[l]!);
-      const rate = (samples: number[]) =>
-        `${Math.round(summarise(samples).median).toLocaleString("en")} calls/s without`;
+      const [on, plain, open] = found.map((ofKind) => ofKind[l]!);
       return [
-        { label: `${name}: all on`, unit: "calls/s", samples: on! },
-        { ...share(`${name}: encryption's share`, on!, plain!), note: rate(plain!) },
-        { ...share(`${name}: isolation's share`, on!, open!), note: rate(open!) },
+        { label: `${name}: all on`, unit: "calls/s", samples: on!.map(({ rate }) => rate) },
+        { label: `${name}: processor time a call`, unit: "us", samples: on!.map(({ cpu }) => cpu) },
+        share(`${name}: encryption's share`, on!, plain!),
+        share(`${name}: isolation's share`, on!, open!),
       ];
     });
   },
