@@ -8,6 +8,7 @@ import { oneLine } from "../printable.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
 import { Credentials } from "./credentials.ts";
 import { explainTls, tlsOptions } from "./tls.ts";
+import "./large-messages.ts";
 import { WATCHED } from "./unreadable.ts";
 
 const CONNECT_TIMEOUT_MS = 5_000;
