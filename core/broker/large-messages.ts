@@ -3,10 +3,14 @@
  * what arrives in pieces it gathers in one that it doubles as it goes: three buffers for a message of half a megabyte.
  */
 import { type DataBuffer, DenoBuffer, Parser, ProtocolHandler, type Transport } from "@nats-io/nats-core/internal";
+import { noteLarge } from "../young-garbage.ts";
 import type { WATCHED } from "./unreadable.ts";
 
 /** Joining less costs less than sending it by itself. */
 const LARGE_BYTES = 64 * 1024;
+
+/** A message is read in pieces, joined, and sealed or opened: about so many buffers of its size. */
+const BUFFERS = 3;
 
 /** The parts of nats.js's protocol handler that are needed. */
 interface Handler {
@@ -40,6 +44,7 @@ handlers.flushPending = function flushWithoutJoining(this: Handler): void {
     } else {
       sendSmall();
       transport.send(piece);
+      noteLarge(BUFFERS * piece.length);
     }
   }
   sendSmall();
@@ -57,4 +62,5 @@ Parser.prototype.parse = function parseIntoOne(this: Parser, bytes: Uint8Array):
   whole.set(begun);
   this.msgBuf = new DenoBuffer(whole.buffer);
   this.msgBuf.truncate(begun.length);
+  if (ma.size >= LARGE_BYTES) noteLarge(BUFFERS * ma.size);
 };
