@@ -15,6 +15,8 @@ import { type Opening, SharedOutcomes } from "./stored.ts";
 
 /** Requests under way at once. */
 const AT_ONCE = 256;
+/** Values that are held before they are filed, in bytes. */
+const FILED_BYTES = 8 * 2 ** 20;
 const DEFAULT_BATCH = 1000;
 const LOOK_MS = 1_000;
 /** After a look that took long the next is later, so that the broker is not kept busy by readers who wait. */
@@ -59,10 +61,11 @@ interface Reading {
 async function sweep({ access, archive, wanted, batchSize, signal, onFiled }: Reading): Promise<void> {
   const control = await syncRetries(access, archive);
   let batch: Outcome[] = [];
+  let bytes = 0;
   const file = () => {
     if (batch.length === 0) return;
     archive.putOutcomes(batch, 0);
-    batch = [];
+    [batch, bytes] = [[], 0];
     onFiled();
   };
   const lanes = new Lanes(AT_ONCE);
@@ -73,7 +76,8 @@ async function sweep({ access, archive, wanted, batchSize, signal, onFiled }: Re
       const outcome = await outcomes.read(index);
       if (outcome === undefined) return;
       batch.push(outcome);
-      if (batch.length >= batchSize) file();
+      bytes += (outcome.value ?? outcome.error)!.length;
+      if (batch.length >= batchSize || bytes >= FILED_BYTES) file();
     });
   }
   await lanes.done();

@@ -11,6 +11,7 @@ import { syncRetries } from "../control/sync.ts";
 import { DecodeError, InstanceError, RefusedError } from "../errors.ts";
 import { isOtherVersion } from "../trust/outcome.ts";
 import type { TagAccess } from "./access.ts";
+import { Ahead } from "./ahead.ts";
 import { openAtOnce, openOutcome } from "./outcome.ts";
 import { bindingsOf, openPacked } from "./pack.ts";
 
@@ -57,10 +58,24 @@ async function runAgain({ access }: Pulling, { subject, seq }: StoredOutcome): P
   }
 }
 
-/** Opens stored outcomes; what does not open is not an outcome of ours, and is passed over. */
-export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]): Promise<Outcome[]> {
+/** Values that are held before they are filed, in bytes. */
+const FILED_BYTES = 8 * 2 ** 20;
+
+/** Outcomes that were opened, and the last message that was looked at for them. */
+interface Opened {
+  outcomes: Outcome[];
+  last: StoredOutcome;
+}
+
+/**
+ * Opens stored outcomes, a part of them at a time where they are large; what does not open is not an outcome of ours, and is
+ * passed over.
+ */
+export async function* openAll(pulling: Pulling, stored: readonly StoredOutcome[]): AsyncGenerator<Opened> {
   const calls = pulling.access.closing?.calls ?? 0;
-  const outcomes: Outcome[] = [];
+  let outcomes: Outcome[] = [];
+  let bytes = 0;
+  const ahead = new Ahead(pulling.access, stored, (one) => openOne(pulling, one));
   const late = new Map<number, StoredOutcome>();
   const names = stored.map(({ subject }) => parseOutcome(subject));
   const readHashes = () => pulling.archive.hashesOf(names.map(({ index }) => index));
@@ -74,7 +89,7 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
     const single = isPack
       ? undefined
       : openAtOnce(access, one.subject, one.data, hashes[i], control.generationOf(index));
-    let opened = single === undefined ? await openOne(pulling, one) : [single];
+    let opened = single === undefined ? await ahead.open(i) : [single];
     // A pack keeps nobody's place but that of the same chunk, all of whose calls it answers.
     if (opened === undefined && !isPack) {
       const generation = generationOf(one.data) ?? 0;
@@ -88,13 +103,18 @@ export async function openAll(pulling: Pulling, stored: readonly StoredOutcome[]
     for (const outcome of opened) {
       outcomes.push(outcome);
       late.delete(outcome.index);
+      bytes += (outcome.value ?? outcome.error)!.length;
     }
+    if (bytes < FILED_BYTES) continue;
+    yield { outcomes, last: one };
+    [outcomes, bytes] = [[], 0];
   }
   // A worker that had vanished and came back has taken the place of the call's own outcome: it runs once more.
   for (const [index, outcome] of late) {
     if (pulling.archive.openIndices([index]).next().done !== true) await runAgain(pulling, outcome);
   }
-  return outcomes;
+  const last = stored.at(-1);
+  if (last !== undefined) yield { outcomes, last };
 }
 
 /**

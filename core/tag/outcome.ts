@@ -1,23 +1,16 @@
 /** Opening what a worker stored: back to a value or an error that is known to answer exactly this call. */
-import { createHash } from "node:crypto";
 import type { Outcome } from "../archive/index.ts";
 import { parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
 import type { StreamReader } from "../broker/read.ts";
 import { DecodeError, RefusedError } from "../errors.ts";
-import {
-  type DecodedOutcome,
-  decodeOutcome,
-  type ErrorState,
-  type OutcomeMeta,
-  type SpilledValue,
-} from "../outcome.ts";
-import { PART_BYTES } from "../submit/messages.ts";
+import { type DecodedOutcome, decodeOutcome, type ErrorState, type OutcomeMeta } from "../outcome.ts";
 import { readAdded } from "../trust/added.ts";
 import type { Manifest } from "../trust/manifest.ts";
 import { leafHash } from "../trust/merkle.ts";
 import { decodeOutcomeMessage, NO_CALL, type OutcomeMessage } from "../trust/outcome.ts";
 import { type OpeningKey, open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
+import { readParts } from "./parts.ts";
 
 /** What outcomes are read with, by their tag's submitter or by somebody the tag is shared with. */
 export interface OutcomeAccess {
@@ -30,64 +23,6 @@ export interface OutcomeAccess {
   reader: Pick<StreamReader, "last">;
   /** Whoever reads what somebody else shares does not get the calls to see. */
   callsHidden?: true;
-}
-
-/** Parts that are asked for before the first is opened. */
-const PARTS_AHEAD = 8;
-
-/** The sealed parts of a large value in order, as far as they are there. */
-async function* partsOf(
-  { reader, u, manifest }: OutcomeAccess,
-  datacenter: string,
-  id: string,
-  parts: number,
-): AsyncGenerator<Uint8Array> {
-  const ask = (part: number) => {
-    const stored = reader.last(streamOf.outputs(u), subjectOf.outputPart(u, datacenter, manifest.tag, id, part));
-    // Heard of when its turn comes, or not at all where an earlier one fails.
-    stored.catch(() => undefined);
-    return stored;
-  };
-  const asked: ReturnType<typeof ask>[] = [];
-  for (let part = 0; part < parts; part++) {
-    while (asked.length < PARTS_AHEAD && part + asked.length < parts) asked.push(ask(part + asked.length));
-    const stored = await asked.shift();
-    if (stored == null) return;
-    yield stored.data;
-  }
-}
-
-/** Fetches and opens the parts of a value that was too large for a message. */
-async function readParts(
-  access: OutcomeAccess,
-  datacenter: string,
-  message: OutcomeMessage,
-  context: SealContext,
-  spilled: SpilledValue,
-): Promise<Uint8Array> {
-  if (spilled.bytes > Math.min(MAX_ENCODED_BYTES, spilled.parts * PART_BYTES)) {
-    throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
-  }
-  const value = new Uint8Array(spilled.bytes);
-  const hash = createHash("sha256");
-  let offset = 0;
-  let part = 0;
-  for await (const sealed of partsOf(access, datacenter, message.partsId, spilled.parts)) {
-    const last = part === spilled.parts - 1;
-    const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, sealed);
-    if (plaintext.length > value.length - offset) break;
-    value.set(plaintext, offset);
-    hash.update(sealed);
-    offset += plaintext.length;
-    part++;
-  }
-  if (part !== spilled.parts || offset !== value.length) {
-    throw new RefusedError(`result of call ${context.first}: ${part} of its ${spilled.parts} parts are there`);
-  }
-  if (Buffer.compare(hash.digest(), spilled.hash) !== 0) {
-    throw new RefusedError(`result of call ${context.first}: its parts are of another run`);
-  }
-  return value;
 }
 
 /** An outcome opened, its value not yet fetched where it lies in parts. */
@@ -226,6 +161,18 @@ export async function openOutcome(
     head,
     await readParts(access, head.datacenter, message, contextOf(access, kind, index, message), spilled),
   );
+}
+
+/** How many bytes an outcome's value has that lies in parts; 0 where it does not, or where it is no outcome. */
+export function largeBytesOf(access: OutcomeAccess, subject: string, data: Uint8Array): number {
+  const { kind, index } = parseOutcome(subject);
+  if (kind === "pack" || !Number.isSafeInteger(index)) return 0;
+  try {
+    return Math.min(openSealed(access, subject, data).spilled?.bytes ?? 0, MAX_ENCODED_BYTES);
+  } catch (error) {
+    if (!(error instanceof RefusedError || error instanceof DecodeError)) throw error;
+    return 0;
+  }
 }
 
 /**

@@ -81,10 +81,12 @@ async function pullAll(
   const stream = streamOf.results(u);
   for await (const batch of follow(session.nc, stream, subject, archive.readPosition + 1, followOptions(options))) {
     for (const part of portions(batch, options.batchSize ?? DEFAULT_BATCH)) {
-      archive.putOutcomes(await openAll(pulling, part), part.at(-1)!.seq);
-      const open = openOf(archive, length);
-      onFiled(open);
-      if (open === 0) return;
+      for await (const { outcomes, last } of openAll(pulling, part)) {
+        archive.putOutcomes(outcomes, last.seq);
+        onFiled(openOf(archive, length));
+        if (options.signal?.aborted === true) return;
+      }
+      if (openOf(archive, length) === 0) return;
     }
   }
 }
@@ -102,11 +104,12 @@ async function pullSubset(
   const from = (await lastSequence(session.nc, stream)) + 1;
   const file = async (found: readonly StoredOutcome[]): Promise<number> => {
     // What other calls ended with is not filed, so the position of a whole pull stays where it is.
-    const outcomes = await openAll(pulling, found);
-    archive.putOutcomes(
-      outcomes.filter(({ index }) => wanted.has(index)),
-      archive.readPosition,
-    );
+    for await (const { outcomes } of openAll(pulling, found)) {
+      archive.putOutcomes(
+        outcomes.filter(({ index }) => wanted.has(index)),
+        archive.readPosition,
+      );
+    }
     const open = openOf(archive, wanted.size, wanted);
     onFiled(open);
     return open;
@@ -150,7 +153,7 @@ async function readStray(pulling: Pulling, { ended }: Reconciled, wanted?: Reado
     // It may have come with another of its chunk.
     if (archive.openIndices([index]).next().done === true) continue;
     const stored = await storedOf(access, index);
-    archive.putOutcomes(await openAll(pulling, stored), archive.readPosition);
+    for await (const { outcomes } of openAll(pulling, stored)) archive.putOutcomes(outcomes, archive.readPosition);
     for (const one of stored) {
       if (archive.openIndices([index]).next().done === true) break;
       archive.putOutcomes(await openOrRunAgain(pulling, one, index), archive.readPosition);
