@@ -7,6 +7,8 @@ import type { NatsConnection } from "@nats-io/transport-node";
 /** What the broker has read for so long it has written down. */
 const SETTLED_MS = 1_000;
 
+const ACK = Buffer.from("+ACK");
+
 interface Batch {
   replies: string[];
   /** Whether the broker has read them. */
@@ -33,7 +35,7 @@ export class Acks {
 
   #say(reply: string): void {
     // Where the broker shut this worker out, the message is delivered again by itself.
-    if (!this.#nc.isClosed() && !this.#nc.isDraining()) this.#nc.publish(reply, "+ACK");
+    if (!this.#nc.isClosed() && !this.#nc.isDraining()) this.#nc.publish(reply, ACK);
   }
 
   #settle(): void {

@@ -1,28 +1,32 @@
-/** Storing outcomes, first write wins: singly side by side, or in atomic batches where many wait. */
+/** Storing outcomes, first write wins: what comes while others are on their way goes in a row, with one answer for all. */
 import type { NatsConnection } from "@nats-io/transport-node";
+import { type Guarded, publishChain } from "../core/broker/chain.ts";
 import type { Expiring } from "../core/broker/expiry.ts";
 import { subjectOf } from "../core/broker/names.ts";
-import { expectNone, isTaken, type Message, publish, publishBatch } from "../core/broker/publish.ts";
+import { expectNone, isTaken, publish } from "../core/broker/publish.ts";
 import { AnswerLost, type Cuts } from "./cuts.ts";
 import type { Log } from "./log.ts";
 
-/**
- * An atomic batch costs the server about 2.4 ms whatever its size, a single costs this process a request of its own:
- * from about this many on a batch is cheaper for both. While one is under way the next gathers, so batches grow
- * with the load.
- */
-const BATCH_WORTH = 32;
 const WRITES_AT_ONCE = 2;
-const BATCH_MOST = 1000;
-const BATCH_BYTES = 16 * 2 ** 20;
+/**
+ * A row is broken by whoever else stores something of this user's meanwhile, and what was in it is sent again one by one.
+ * So rows become much shorter then, and longer by a few with each that was not broken.
+ */
+const ROW_MOST = 256;
+const ROW_LEAST = 4;
+const ROW_LONGER = 8;
+const ROW_BYTES = 4 * 2 ** 20;
+/** From about this many on a row costs the server half of what singles do. */
+const ROW_WORTH = 32;
+/** Where several went together, those that follow within this are gathered for as long. */
+const GATHER_MS = 4;
 const RETRY_LEAST_MS = 200;
 const RETRY_MOST_MS = 10_000;
 /** Of many outcomes that cannot be stored the log speaks this often. */
 const TELL_MS = 10_000;
 
-interface Waiting extends Message {
-  /** What has to be empty for this outcome to be the first. */
-  slot: string;
+/** Its slot is what has to be empty for this outcome to be the first. */
+interface Waiting extends Guarded {
   stored(): void;
 }
 
@@ -36,6 +40,11 @@ export class OutcomeWriter {
   #toldMs = Number.NEGATIVE_INFINITY;
   #waiting: Waiting[] = [];
   #writing = 0;
+  #row = ROW_MOST;
+  /** When the newest were sent, if they were several. */
+  #sentMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #immediate: NodeJS.Immediate | undefined;
   #closed = false;
   #abandoned = false;
 
@@ -57,45 +66,56 @@ export class OutcomeWriter {
         ...expiry,
         stored,
       });
-      if (this.#writing < WRITES_AT_ONCE) {
-        this.#writing++;
-        // What ends in the same turn of the event loop goes together.
-        setImmediate(() => void this.#writeAll());
-      }
+      this.#schedule();
     });
   }
 
-  /** What goes next: one outcome a slot, since the server does not hold messages of one batch against each other. */
-  #take(): Waiting[] {
-    const slots = new Set<string>();
-    let bytes = 0;
-    for (const { slot, data } of this.#waiting) {
-      if (slots.size === BATCH_MOST || bytes > BATCH_BYTES || slots.has(slot)) break;
-      slots.add(slot);
-      bytes += data.length;
-    }
-    return this.#waiting.splice(0, slots.size);
+  /** At once where they come one by one, else with what comes in a few milliseconds. */
+  #schedule(): void {
+    if (this.#waiting.length === 0 || this.#writing === WRITES_AT_ONCE) return;
+    const many = this.#waiting.length >= ROW_WORTH;
+    const gatherMs = many ? 0 : this.#sentMs + GATHER_MS - performance.now();
+    if (gatherMs > 0) this.#timer ??= setTimeout(() => void this.#write(), gatherMs);
+    // What ends in the same turn of the event loop goes together.
+    else this.#immediate ??= setImmediate(() => void this.#write());
   }
 
-  async #writeAll(): Promise<void> {
-    while (this.#waiting.length > 0 && !this.#closed) {
-      const batch = this.#take();
-      if (this.#abandoned || batch.length < BATCH_WORTH || !(await this.#tryBatch(batch))) {
-        await Promise.all(batch.map((outcome) => this.#writeOne(outcome)));
-      }
+  #take(): Waiting[] {
+    let count = 0;
+    for (let bytes = 0; count < this.#waiting.length && count < this.#row && bytes < ROW_BYTES; count++) {
+      bytes += this.#waiting[count]!.data.length;
+    }
+    return this.#waiting.splice(0, count);
+  }
+
+  async #write(): Promise<void> {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#immediate = undefined;
+    if (this.#closed || this.#waiting.length === 0) return;
+    const row = this.#take();
+    this.#sentMs = row.length > 1 ? performance.now() : Number.NEGATIVE_INFINITY;
+    this.#writing++;
+    this.#schedule();
+    if (this.#abandoned || row.length === 1 || !(await this.#tryRow(row))) {
+      await Promise.all(row.map((outcome) => this.#writeOne(outcome)));
     }
     this.#writing--;
+    this.#schedule();
   }
 
-  async #tryBatch(batch: readonly Waiting[]): Promise<boolean> {
+  async #tryRow(row: readonly Waiting[]): Promise<boolean> {
     try {
-      await this.#cuts.answer(publishBatch(this.#nc, batch, (message) => expectNone((message as Waiting).slot)));
-      for (const outcome of batch) outcome.stored();
-      return true;
+      await this.#cuts.answer(publishChain(this.#nc, row));
     } catch {
-      // One taken slot refuses the whole batch and does not say which: singles tell it each by itself.
+      // One that was refused refuses all behind it: singles tell it each by itself.
+      this.#row = Math.max(ROW_LEAST, this.#row >> 1);
       return false;
     }
+    this.#row = Math.min(ROW_MOST, this.#row + ROW_LONGER);
+    for (const outcome of row) outcome.stored();
+    return true;
   }
 
   /** Goes on until it is stored: a result that was computed is not given up while the worker lives. */

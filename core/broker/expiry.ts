@@ -42,10 +42,17 @@ export function manifestExpiry({ notAfterMs }: Lifetime): Expiring {
   return { expiresMs: notAfterMs + REMEMBERED_MS };
 }
 
-/** The header that makes a message go; whole seconds are the least that the server knows. */
-export function withExpiry({ expiresMs }: Expiring, messageHeaders?: MsgHdrs): MsgHdrs | undefined {
-  if (expiresMs === undefined) return messageHeaders;
+/** How long a message may stay from now on, as the header `Nats-TTL` says it; whole seconds are the least that the server knows. */
+export function ttlOf({ expiresMs }: Expiring): string | undefined {
+  if (expiresMs === undefined) return undefined;
+  return `${Math.max(1, Math.ceil((expiresMs - Date.now()) / 1000))}s`;
+}
+
+/** The header that makes a message go. */
+export function withExpiry(message: Expiring, messageHeaders?: MsgHdrs): MsgHdrs | undefined {
+  const ttl = ttlOf(message);
+  if (ttl === undefined) return messageHeaders;
   const expiring = messageHeaders ?? headers();
-  expiring.set("Nats-TTL", `${Math.max(1, Math.ceil((expiresMs - Date.now()) / 1000))}s`);
+  expiring.set("Nats-TTL", ttl);
   return expiring;
 }

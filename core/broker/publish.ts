@@ -61,7 +61,12 @@ function parseAnswer(what: string, data: Uint8Array): Answer {
   }
 }
 
-function check(what: string, data: Uint8Array): number {
+/**
+ * Reads JetStream's answer to a message.
+ * @returns the message's sequence in the stream
+ * @throws ApiError where it was refused, BrokerError where it is no answer of a server's
+ */
+export function check(what: string, data: Uint8Array): number {
   const answer = parseAnswer(what, data);
   if (answer.error !== undefined) {
     const { err_code: code = 0, description = "no description" } = answer.error;
@@ -71,18 +76,30 @@ function check(what: string, data: Uint8Array): number {
   return answer.seq ?? 0;
 }
 
-async function request(nc: NatsConnection, message: Message, messageHeaders?: MsgHdrs): Promise<Uint8Array> {
-  const headers = withExpiry(message, messageHeaders);
+/**
+ * Publishes a message and waits for JetStream's answer.
+ * @throws BrokerError where none came
+ */
+export async function request(
+  nc: NatsConnection,
+  subject: string,
+  data: Uint8Array,
+  headers: MsgHdrs | undefined,
+): Promise<Uint8Array> {
   const options = { timeout: TIMEOUT_MS, ...(headers === undefined ? {} : { headers }) };
   try {
-    return (await nc.request(message.subject, message.data, options)).data;
+    return (await nc.request(subject, data, options)).data;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new BrokerError(
-      `the broker did not confirm a message on ${message.subject}: ${reason}. It may be away, or its disk full; its log says`,
+      `the broker did not confirm a message on ${subject}: ${reason}. It may be away, or its disk full; its log says`,
       { cause },
     );
   }
+}
+
+function ask(nc: NatsConnection, message: Message, messageHeaders?: MsgHdrs): Promise<Uint8Array> {
+  return request(nc, message.subject, message.data, withExpiry(message, messageHeaders));
 }
 
 /**
@@ -91,7 +108,7 @@ async function request(nc: NatsConnection, message: Message, messageHeaders?: Ms
  * @throws ApiError where the stream refuses it, BrokerError where no answer came
  */
 export async function publish(nc: NatsConnection, message: Message, messageHeaders?: MsgHdrs): Promise<number> {
-  return check(message.subject, await request(nc, message, messageHeaders));
+  return check(message.subject, await ask(nc, message, messageHeaders));
 }
 
 /** The headers that let a message in only where `seq` is still the last on its subject. */
@@ -154,7 +171,7 @@ export async function publishBatch(
   let waiting = 0;
   // The first message asks for an answer: an error in it is the only word about a batch that was never opened.
   const opened =
-    messages.length > 1 ? request(nc, messages[0]!, headersOf(messages[0]!, 1)) : Promise.resolve(new Uint8Array());
+    messages.length > 1 ? ask(nc, messages[0]!, headersOf(messages[0]!, 1)) : Promise.resolve(new Uint8Array());
   opened.catch(() => undefined);
   for (let i = 1; i < messages.length - 1; i++) {
     const message = messages[i]!;
@@ -167,7 +184,7 @@ export async function publishBatch(
   }
   const commit = headersOf(last, messages.length);
   commit.set("Nats-Batch-Commit", "1");
-  const committed = request(nc, last, commit);
+  const committed = ask(nc, last, commit);
   committed.catch(() => undefined);
   const answer = await opened;
   if (answer.length > 0) check("the first message of a batch", answer);

@@ -32,6 +32,12 @@ const common = {
   max_age: nanos(RETENTION_MS),
 } satisfies Partial<StreamConfig>;
 
+/**
+ * The least that the server takes: ids of outcomes only tie those together that are stored in a row (./chain.ts), and
+ * each that is remembered costs it memory.
+ */
+const REMEMBERED_IDS_MS = 100;
+
 /** A subject takes one message, ever; a second is refused. */
 const writeOnce = { max_msgs_per_subject: 1, discard_new_per_subject: true } as const;
 
@@ -65,6 +71,7 @@ function userStreams(user: string, quotaBytes: number): Config[] {
       name: streamOf.results(u),
       subjects: [`$KV.humq_results_${u}.>`],
       allow_atomic: true,
+      duplicate_window: nanos(REMEMBERED_IDS_MS),
       max_bytes: share(0.25),
     },
     {
