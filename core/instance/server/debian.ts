@@ -16,15 +16,39 @@ const TIMEOUT_MS = 3 * 60 * 1000;
  * @throws Error with a sentence for each mirror that was tried.
  */
 export async function fetchDebianPackage(directory: string, etcApt?: string): Promise<string> {
+  const tree = await downloadDebianPackages(directory, { suite: SUITE, packages: ["nats-server"], etcApt });
+  const program = await firstThatExists(["sbin", "bin"].map((bin) => join(tree, "usr", bin, "nats-server")));
+  if (program === undefined) throw new Error("Debian's package holds no nats-server program");
+  return program;
+}
+
+export interface DebianPackages {
+  /** A release's code name, such as "forky". */
+  suite: string;
+  /** As apt names them. What they depend on is not fetched. */
+  packages: readonly string[];
+  etcApt?: string | undefined;
+}
+
+/**
+ * Unpack packages of Debian's main archive, from the mirror this machine's own apt uses. Everything apt writes
+ * (indexes, cache, packages) stays in `directory`: no root, and nothing of the system changes.
+ * @returns the folder that stands for `/`
+ * @throws Error with a sentence for each mirror that was tried.
+ */
+export async function downloadDebianPackages(directory: string, wanted: DebianPackages): Promise<string> {
   const keyring = await firstThatExists(KEYRINGS);
   if (keyring === undefined) throw new Error("no Debian archive keyring here, so a package could not be checked");
-  const mirrors = await debianMirrors(etcApt);
+  const mirrors = await debianMirrors(wanted.etcApt);
   if (mirrors.length === 0) throw new Error("apt has no Debian mirror in its sources");
   const reasons: string[] = [];
   for (const [index, mirror] of mirrors.slice(0, MOST_MIRRORS).entries()) {
     const work = join(directory, `mirror${index}`);
     try {
-      return await fetchFrom(work, mirror, keyring);
+      const debs = await fetchFrom(work, mirror, keyring, wanted);
+      const tree = join(directory, "tree");
+      for (const deb of debs) await run("dpkg-deb", ["-x", deb, tree]);
+      return tree;
     } catch (error) {
       reasons.push((error as Error).message);
     }
@@ -32,20 +56,23 @@ export async function fetchDebianPackage(directory: string, etcApt?: string): Pr
   throw new Error(reasons.join("; "));
 }
 
-async function fetchFrom(work: string, mirror: string, keyring: string): Promise<string> {
-  const env = await prepareApt(work, mirror, keyring);
+async function fetchFrom(
+  work: string,
+  mirror: string,
+  keyring: string,
+  { suite, packages }: DebianPackages,
+): Promise<string[]> {
+  const env = await prepareApt(work, mirror, keyring, suite);
   await run("apt-get", ["-qq", "--error-on=any", "update"], { cwd: work, env, timeoutMs: TIMEOUT_MS });
-  await run("apt-get", ["-qq", "download", "nats-server"], { cwd: work, env, timeoutMs: TIMEOUT_MS });
-  const name = (await readdir(work)).find((file) => file.endsWith(".deb"));
-  if (name === undefined) throw new Error("apt-get downloaded no package");
-  await run("dpkg-deb", ["-x", name, "tree"], { cwd: work });
-  const program = await firstThatExists(["sbin", "bin"].map((bin) => join(work, "tree", "usr", bin, "nats-server")));
-  if (program === undefined) throw new Error(`${name} holds no nats-server program`);
-  return program;
+  await run("apt-get", ["-qq", "download", ...packages], { cwd: work, env, timeoutMs: TIMEOUT_MS });
+  const debs = (await readdir(work)).filter((file) => file.endsWith(".deb"));
+  if (debs.length !== packages.length)
+    throw new Error(`apt-get downloaded ${debs.length} of ${packages.length} packages`);
+  return debs.map((file) => join(work, file));
 }
 
 /** Write an apt configuration of our own and return the environment that makes apt use it, and only it. */
-async function prepareApt(work: string, mirror: string, keyring: string): Promise<NodeJS.ProcessEnv> {
+async function prepareApt(work: string, mirror: string, keyring: string, suite: string): Promise<NodeJS.ProcessEnv> {
   await mkdir(join(work, "lists", "partial"), { recursive: true });
   await mkdir(join(work, "cache", "archives", "partial"), { recursive: true });
   const at = (name: string) => join(work, name);
@@ -53,7 +80,7 @@ async function prepareApt(work: string, mirror: string, keyring: string): Promis
   const source = [
     "Types: deb",
     `URIs: ${mirror}`,
-    `Suites: ${SUITE}`,
+    `Suites: ${suite}`,
     "Components: main",
     `Architectures: ${architecture}`,
     "Languages: none",
