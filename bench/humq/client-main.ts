@@ -4,7 +4,7 @@ import { pathToFileURL } from "node:url";
 import { type Delivery, DeliveryCheck } from "../delivery.ts";
 import { textOf, type Workload } from "../workload.ts";
 import { serve } from "./child.ts";
-import { functionOf } from "./functions.ts";
+import { bytesOf, functionOf, resultsOf } from "./functions.ts";
 
 type Humq = typeof import("../../core/index.ts");
 type Tag = InstanceType<Humq["Tag"]>;
@@ -91,6 +91,24 @@ const operations = {
     const totalMs = performance.now() - began;
     await tag.delete();
     return { submitMs, totalMs, delivery };
+  },
+
+  /** Results of `bytes` each: milliseconds from submit until all are filed in the archive; then they are checked. */
+  async volume(calls: number, bytes: number): Promise<{ ms: number; delivery: Delivery }> {
+    const wrapped = task(resultsOf(bytes), { name: "bench" });
+    const began = performance.now();
+    for (let index = 0; index < calls; index++) wrapped(index);
+    const tag = await wrapped.submit({ quiet: true });
+    await tag.pull({ quiet: true, blocking: true });
+    const ms = performance.now() - began;
+    let [index, missing, wrong] = [0, 0, 0];
+    for await (const value of tag.results()) {
+      if (value === null) missing++;
+      else if (Buffer.compare(value, bytesOf(index, bytes)) !== 0) wrong++;
+      index++;
+    }
+    await tag.delete();
+    return { ms, delivery: { missing, twice: Math.max(0, index - calls), wrong } };
   },
 
   /** Single calls, one after the other: milliseconds from the call to its result. */

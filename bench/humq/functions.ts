@@ -25,3 +25,17 @@ export function functionOf({ work, ms }: Pick<Workload, "work" | "ms">): WorkFun
     return [2 * index + 1, text];
   };
 }
+
+/** What call `index` of a run of large results gives back: each call's bytes differ. */
+export function bytesOf(index: number, bytes: number): Uint8Array {
+  const value = new Uint8Array(bytes).fill(index & 255);
+  new DataView(value.buffer).setUint32(bytes - 4, index);
+  return value;
+}
+
+/** A function to be captured, whose results are `bytes` long. */
+export function resultsOf(bytes: number): (index: number) => Uint8Array {
+  return function large(index) {
+    return bytesOf(index, bytes);
+  };
+}
