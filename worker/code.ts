@@ -6,6 +6,10 @@ import type { RunnableTag } from "./tag.ts";
 /** Bytes of opened code that are kept. */
 const CACHE_BYTES = 256 * 2 ** 20;
 
+function idOf({ u, manifest: { code } }: RunnableTag): string {
+  return `${u}.${code.name}.${Buffer.from(code.hash).toString("hex")}`;
+}
+
 export class CodeCache {
   readonly #reader: StreamReader;
   /** By user and keyed digest, the least recently used first. */
@@ -16,11 +20,15 @@ export class CodeCache {
     this.#reader = reader;
   }
 
+  /** Whether the tag's code is here. */
+  has(tag: RunnableTag): boolean {
+    return this.#codes.has(idOf(tag));
+  }
+
   /** @throws RefusedError where the stored code is not the signed one */
   async get(tag: RunnableTag): Promise<Uint8Array> {
-    const { u, manifest, options } = tag;
-    const { name, hash } = manifest.code;
-    const id = `${u}.${name}.${Buffer.from(hash).toString("hex")}`;
+    const { manifest, options } = tag;
+    const id = idOf(tag);
     const cached = this.#codes.get(id);
     if (cached !== undefined) {
       this.#codes.delete(id);

@@ -1,7 +1,7 @@
 /** What the submitter said of a tag after submitting it: which calls are cancelled, which run in a later generation. */
 import { streamOf, subjectOf } from "../core/broker/names.ts";
 import type { StreamReader } from "../core/broker/read.ts";
-import { type ControlOwner, ControlState, readControl } from "../core/control/state.ts";
+import { type ControlOwner, ControlState, openControl, type ReadControl, readControl } from "../core/control/state.ts";
 import { RefusedError } from "../core/errors.ts";
 
 /** What is to be done with a message. */
@@ -56,9 +56,12 @@ export class TagControl {
     this.#state = state;
   }
 
-  /** @throws RefusedError | DecodeError where a record is not what the submitter signed */
-  static async open(reader: StreamReader, u: string, owner: ControlOwner): Promise<TagControl> {
-    return new TagControl(reader, u, owner, await readControl(reader, u, owner));
+  /**
+   * @param read what {@link readRecords} gave
+   * @throws RefusedError | DecodeError where a record is not what the submitter signed
+   */
+  static open(reader: StreamReader, u: string, owner: ControlOwner, read: ReadControl): TagControl {
+    return new TagControl(reader, u, owner, openControl(read, owner));
   }
 
   get state(): ControlState {

@@ -2,7 +2,7 @@
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { Lanes } from "../core/broker/lanes.ts";
 import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
-import { StreamReader } from "../core/broker/read.ts";
+import { type Stored, StreamReader } from "../core/broker/read.ts";
 import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
@@ -268,18 +268,17 @@ export class Discovery {
 
   async #hint(subject: string, heard: Uint8Array): Promise<void> {
     const { u, tag } = parseTagSubject(subject);
-    let seq: number | undefined;
-    try {
-      seq = (await readBack(this.#reader, streamOf.tags(u), subjectOf.close(u, tag), heard))?.seq;
-    } catch (error) {
-      this.#log.warn(`could not read ${tag}: ${(error as Error).message}`);
-    }
-    const settled = (await this.#tell(u, tag)) || (await this.#consider(u, tag));
+    const closing = readBack(this.#reader, streamOf.tags(u), subjectOf.close(u, tag), heard);
+    closing.catch((error: Error) => this.#log.warn(`could not read ${tag}: ${error.message}`));
+    // Of a tag that is being worked on what is new is looked for when its record is stored.
+    if (this.#hooks.isActive(tagId(u, tag))) await closing.catch(() => undefined);
+    const settled = (await this.#tell(u, tag)) || (await this.#consider(u, tag, closing));
+    const seq = (await closing.catch(() => undefined))?.seq;
     if (seq !== undefined) this.#catalogueOf(u).note(tag, seq, settled);
   }
 
   /** @returns false where it is to be looked at again later: the broker did not answer, or the grant is not valid now */
-  async #consider(u: string, tag: string): Promise<boolean> {
+  async #consider(u: string, tag: string, closing?: Promise<Stored | null>): Promise<boolean> {
     const grant = this.#trust?.valid(u);
     if (grant === undefined || !this.#hooks.hasRoomFor(u)) return false;
     if (!this.#hooks.mayServe(grant)) {
@@ -289,7 +288,7 @@ export class Discovery {
       return true;
     }
     try {
-      const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag);
+      const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag, closing);
       if (runnable !== undefined) this.#hooks.onTag(this.#judged(runnable));
       return true;
     } catch (error) {

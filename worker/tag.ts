@@ -1,6 +1,7 @@
 /** A tag that this worker may run: manifest, closing record and key, each checked. */
 import { isTagName, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
-import type { StreamReader } from "../core/broker/read.ts";
+import type { Stored, StreamReader } from "../core/broker/read.ts";
+import { readRecords } from "../core/control/state.ts";
 import { RefusedError, VersionError } from "../core/errors.ts";
 import { agreementsOf } from "../core/instance/datacenter-keys.ts";
 import type { Session } from "../core/instance/session.ts";
@@ -32,6 +33,8 @@ export interface RunnableTag {
   options: TagOptions;
   /** As its queue said when it was read: messages that may be in workers' hands at once; 0 for no limit. */
   concurrency: number;
+  /** Messages that waited for a worker when its queue was read. */
+  waiting: number;
   verifier: CallVerifier;
   control: TagControl;
   /** Why none of its calls is run, for good; absent where they are. */
@@ -70,6 +73,7 @@ function readAddedKeys(reader: StreamReader, u: string, owner: AddedOwner): Prom
 
 /**
  * Reads and checks a tag of `grant`'s holder.
+ * @param closing its closing record as the broker holds it, where that is being read already
  * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
  * @throws RefusedError | DecodeError where a check fails: what the broker holds is not what the user signed;
  *   VersionError where another version of humq submitted it
@@ -80,25 +84,31 @@ export async function readTag(
   reader: StreamReader,
   grant: Grant,
   tag: string,
+  closing?: Promise<Stored | null>,
 ): Promise<RunnableTag | undefined> {
   if (!isTagName(tag)) throw new RefusedError("what the broker holds under this name cannot be a tag");
   const u = shortUser(grant.user);
-  const [storedManifest, storedClosing] = await Promise.all([
+  const { signingKey, name } = grant;
+  const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
+  // All at once, so that a call that somebody waits for waits for one answer of the broker only.
+  const rest = Promise.all([readRecords(reader, u, { ...owner, signingKey, name }), readQueue(session.nc, u, tag)]);
+  rest.catch(() => undefined);
+  const [storedManifest, storedClosing, added] = await Promise.all([
     reader.next(streamOf.tags(u), subjectOf.manifest(u, tag)),
-    reader.next(streamOf.tags(u), subjectOf.close(u, tag)),
+    closing ?? reader.next(streamOf.tags(u), subjectOf.close(u, tag)),
+    readAddedKeys(reader, u, { ...grant, ...owner }),
   ]);
   if (storedManifest === null || storedClosing === null) return undefined;
   const signed = openManifest(storedManifest.data, grant);
-  const closing = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
-  for (const record of [signed, closing]) {
+  const closed = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
+  for (const record of [signed, closed]) {
     const same = Buffer.compare(record.rootKey, session.link.rootKey) === 0;
     if (!same || record.user !== grant.user || record.tag !== tag) {
       throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
     }
   }
   if (Date.now() > signed.notAfterMs) return undefined;
-  const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
-  const manifest = withAdded(signed, await readAddedKeys(reader, u, { ...grant, tag }));
+  const manifest = withAdded(signed, added);
   if (!manifest.datacenters.includes(datacenter)) return undefined;
   const tagKey = keyOf(session, datacenter, manifest);
   if (tagKey === undefined) {
@@ -109,11 +119,8 @@ export async function readTag(
     );
   }
   const options = openOptions(tagKey, owner, manifest.options);
-  const { signingKey, name } = grant;
-  const [control, queue] = await Promise.all([
-    TagControl.open(reader, u, { ...owner, signingKey, name, tagKey }),
-    readQueue(session.nc, u, tag),
-  ]);
+  const [records, queue] = await rest;
+  const control = TagControl.open(reader, u, { ...owner, signingKey, name, tagKey }, records);
   if (control.state.deleted) return undefined;
   return {
     id: tagId(u, tag),
@@ -124,6 +131,7 @@ export async function readTag(
     tagKey,
     options,
     concurrency: queue?.concurrency ?? options.concurrency,
+    waiting: queue?.pending ?? 0,
     verifier: new CallVerifier(owner, signingKey),
     control,
   };

@@ -18,7 +18,6 @@ import { Discovery } from "./discovery.ts";
 import type { TagSetup } from "./executor/job.ts";
 import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
-
 import { checkDemands } from "./isolation/demands.ts";
 import { closeInspector } from "./isolation/inspector.ts";
 import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
@@ -265,12 +264,19 @@ export class Worker {
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
+        if (this.#runsSoon(tag)) void this.#setupOf(tag).catch(() => undefined);
         this.#feeder.add(tag);
         // A first call need not wait for a process to start.
         const { memoryBytes } = runnable.options;
         void this.#pool.prewarm(runnable.manifest.user, this.slots, memoryBytes).catch(() => undefined);
       },
     });
+  }
+
+  /** A call that somebody waits for need not wait for the audit log once it is here: where nothing else is to do meanwhile. */
+  #runsSoon({ runnable }: ActiveTag): boolean {
+    const isCheap = runnable.options.packages.length === 0 && this.#codes.has(runnable);
+    return runnable.waiting > 0 && runnable.refusal === undefined && isCheap && this.#runner.idle;
   }
 
   /** A grant that has run out holds what is queued, as does the lack of a fresh revocation list; what runs goes on. */

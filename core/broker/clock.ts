@@ -32,6 +32,30 @@ export async function askServerTime(nc: NatsConnection): Promise<number | undefi
   }
 }
 
+/** How long a look at the server's clock is good for: clocks drift by microseconds meanwhile. */
+const LOOK_MS = 30_000;
+
+interface Look {
+  /** Whose clock it was: changes with each connection. */
+  connection: string;
+  serverMs: number;
+  /** When, on the clock of `performance.now()`. */
+  atMs: number;
+}
+
+const looks = new WeakMap<NatsConnection, Look>();
+
+/** As {@link askServerTime}; asks at most twice a minute. */
+export async function serverTime(nc: NatsConnection): Promise<number | undefined> {
+  const connection = `${nc.info?.server_id} ${nc.info?.client_id}`;
+  const look = looks.get(nc);
+  const nowMs = performance.now();
+  if (look?.connection === connection && nowMs - look.atMs < LOOK_MS) return look.serverMs + nowMs - look.atMs;
+  const serverMs = await askServerTime(nc);
+  if (serverMs !== undefined) looks.set(nc, { connection, serverMs, atMs: performance.now() });
+  return serverMs;
+}
+
 /** @returns that the two are further apart than is tolerated, as a sentence without its period; undefined where they are not */
 export function clocksApart(hereMs: number, serverMs: number): string | undefined {
   const offMs = serverMs - hereMs;

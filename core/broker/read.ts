@@ -51,6 +51,8 @@ interface Query {
   /** Wildcards allowed. */
   subject: string;
   from: number;
+  /** The server said that nothing is left. */
+  ended?: boolean;
 }
 
 export class StreamReader {
@@ -89,11 +91,12 @@ export class StreamReader {
    * @throws BrokerError where no proper answer comes
    */
   async *all(stream: string, subject: string, from = 1): AsyncGenerator<Stored> {
-    for (let next = from, found = true; found; ) {
+    const query: Query = { stream, subject, from };
+    for (let found = true; found && query.ended !== true; ) {
       found = false;
-      for await (const message of this.#batch({ stream, subject, from: next })) {
+      for await (const message of this.#batch({ ...query }, query)) {
         found = true;
-        next = message.seq + 1;
+        query.from = message.seq + 1;
         yield message;
       }
     }
@@ -109,7 +112,8 @@ export class StreamReader {
     return parse(query, answer) ?? null;
   }
 
-  async *#batch(query: Query): AsyncGenerator<Stored> {
+  /** @param whole learns whether anything is left behind what this yields */
+  async *#batch(query: Query, whole: Query): AsyncGenerator<Stored> {
     const answers = new Answers(this.#nc);
     const matches = matcher(query.subject);
     let least = query.from;
@@ -118,8 +122,12 @@ export class StreamReader {
       const { inbox: reply } = answers;
       this.#nc.publish(`${this.#apiPrefix}.DIRECT.GET.${query.stream}`, JSON.stringify(request), { reply });
       for (;;) {
-        const message = parse(query, await answers.next(query), matches, least);
-        if (message === undefined) return;
+        const answer = await answers.next(query);
+        const message = parse(query, answer, matches, least);
+        if (message === undefined) {
+          whole.ended = answer.headers?.last("Nats-Num-Pending") === "0";
+          return;
+        }
         least = message.seq + 1;
         yield message;
       }

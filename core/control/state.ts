@@ -1,6 +1,6 @@
 /** What the signed cancel and retry records of a tag say of its calls. */
 import { indexOf, streamOf, subjectOf } from "../broker/names.ts";
-import type { StreamReader } from "../broker/read.ts";
+import type { Stored, StreamReader } from "../broker/read.ts";
 import { RefusedError } from "../errors.ts";
 import type { TagAccess } from "../tag/access.ts";
 import {
@@ -144,14 +144,46 @@ export function openRetry(data: Uint8Array, owner: Omit<ControlOwner, "tagKey">,
   return retry;
 }
 
+/** What was said of a tag as it is read, when its key is not known yet. */
+export interface ReadControl {
+  /** As it is stored; its reasons are sealed under the tag's key. */
+  cancel: Stored | null;
+  retries: RetryRecords;
+}
+
+/**
+ * Reads the records of a tag, and checks those of retries.
+ * @param u short user
+ * @throws RefusedError | DecodeError where they are not what the submitter signed
+ */
+export async function readRecords(
+  reader: StreamReader,
+  u: string,
+  owner: Omit<ControlOwner, "tagKey">,
+): Promise<ReadControl> {
+  const stream = streamOf.tags(u);
+  const readRetries = async () => {
+    const retries = new RetryRecords(owner);
+    for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
+      retries.add(openRetry(data, owner, indexOf(subject)));
+    }
+    return retries;
+  };
+  const [cancel, retries] = await Promise.all([reader.next(stream, subjectOf.cancel(u, owner.tag)), readRetries()]);
+  return { cancel, retries };
+}
+
 /**
  * Reads and checks the records of a tag.
  * @param u short user
  * @throws RefusedError | DecodeError where they are not what the submitter signed
  */
 export async function readControl(reader: StreamReader, u: string, owner: ControlOwner): Promise<ControlState> {
-  const stream = streamOf.tags(u);
-  const stored = await reader.next(stream, subjectOf.cancel(u, owner.tag));
+  return openControl(await readRecords(reader, u, owner), owner);
+}
+
+/** @throws RefusedError | DecodeError where the records are not what the submitter signed */
+export function openControl({ cancel: stored, retries: found }: ReadControl, owner: ControlOwner): ControlState {
   let cancel: CancelRecord | undefined;
   if (stored !== null) {
     cancel = openCancel(stored.data, owner.tagKey, owner.signingKey, owner.name);
@@ -160,10 +192,6 @@ export async function readControl(reader: StreamReader, u: string, owner: Contro
       cancel.entries.map(({ calls }) => calls),
       owner,
     );
-  }
-  const found = new RetryRecords(owner);
-  for await (const { subject, data } of reader.all(stream, subjectOf.retry(u, owner.tag, "*"))) {
-    found.add(openRetry(data, owner, indexOf(subject)));
   }
   const retries = found.all.sort((a, b) => a.number - b.number);
   const missing = retries.findIndex(({ number }, i) => number !== i + 1);

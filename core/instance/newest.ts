@@ -18,6 +18,21 @@ function seen<T>(kept: Uint8Array | undefined, open: (signed: Uint8Array) => T):
   }
 }
 
+/** The directory that was opened last, since the same one is asked for again and again. */
+let opened: { rootKey: Uint8Array; signed: Uint8Array; directory: Directory } | undefined;
+
+function openKnownDirectory(signed: Uint8Array, rootKey: Uint8Array): Directory {
+  if (
+    opened !== undefined &&
+    Buffer.compare(opened.signed, signed) === 0 &&
+    Buffer.compare(opened.rootKey, rootKey) === 0
+  )
+    return opened.directory;
+  const directory = openDirectory(signed, rootKey);
+  opened = { rootKey: Uint8Array.from(rootKey), signed: Uint8Array.from(signed), directory };
+  return directory;
+}
+
 /**
  * The directory in force: what the broker holds, or a newer one that was seen here before.
  * @param stored what the broker holds; undefined for nothing
@@ -28,9 +43,9 @@ export function newestDirectory(
   rootKey: Uint8Array,
   stored: Uint8Array | undefined,
 ): Directory | undefined {
-  const before = seen(instance.savedDirectory(), (signed) => openDirectory(signed, rootKey));
+  const before = seen(instance.savedDirectory(), (signed) => openKnownDirectory(signed, rootKey));
   if (stored === undefined) return before;
-  const directory = openDirectory(stored, rootKey);
+  const directory = openKnownDirectory(stored, rootKey);
   if (before !== undefined && before.issuedMs >= directory.issuedMs) return before;
   instance.saveDirectory(stored);
   return directory;

@@ -193,7 +193,7 @@ export async function resumeTag(
       calls,
       chunkSize: options.chunkSize,
       quiet,
-      archive,
+      archive: () => archive,
       claim,
       stored,
     });

@@ -8,7 +8,7 @@ import type { Session } from "../instance/session.ts";
 import { showProgress } from "../progress.ts";
 import { halfText } from "../tag/half.ts";
 import { PAGE_MESSAGES } from "../trust/call.ts";
-import { closingRecord, type Manifest } from "../trust/manifest.ts";
+import { type ClosingRecord, closingRecord, type Manifest } from "../trust/manifest.ts";
 import { signRecord } from "../trust/signed.ts";
 import type { Claim } from "./claim.ts";
 import { type Page, signedPages, type TagContext } from "./messages.ts";
@@ -23,8 +23,11 @@ export interface Sending {
   calls: Recorder;
   chunkSize: number;
   quiet: boolean;
-  archive: Archive;
+  /** The tag's archive, made when it is first asked for. */
+  archive: () => Archive;
   claim: Claim;
+  /** What has to be stored besides before the tag may be closed; its errors are told as they are. */
+  prepared?: Promise<unknown>;
   /** Of a tag that is resumed: for each message 1 where it is stored. */
   stored?: Uint8Array;
 }
@@ -38,8 +41,15 @@ function keepHashes(archive: Archive, page: Page): void {
     );
 }
 
-async function sendCalls(session: Session, store: SafeStore, sending: Sending, uploader: Uploader): Promise<void> {
-  const { tag, calls, chunkSize, quiet, archive, stored, claim } = sending;
+/** @param onPage gets each page when it is on its way */
+async function sendCalls(
+  session: Session,
+  store: SafeStore,
+  sending: Sending,
+  uploader: Uploader,
+  onPage: (page: Page) => void,
+): Promise<void> {
+  const { tag, calls, chunkSize, quiet, stored, claim } = sending;
   let apart = false;
   const isNew = stored === undefined;
   const progress = showProgress("submit", calls.length, quiet);
@@ -58,7 +68,7 @@ async function sendCalls(session: Session, store: SafeStore, sending: Sending, u
       }),
     });
     for await (const page of pages) {
-      keepHashes(archive, page);
+      onPage(page);
       await uploader.add(page.messages);
       const last = page.calls.at(-1)!;
       progress.update(last.first + last.count);
@@ -75,9 +85,16 @@ async function sendCalls(session: Session, store: SafeStore, sending: Sending, u
  * Sends calls, then the closing record. Where it fails, or Ctrl-C ends it, the message says how to go on.
  * @throws what was the matter, with what became of the tag
  */
-export async function sendAndClose(session: Session, store: SafeStore, sending: Sending): Promise<void> {
-  const { tag, calls, chunkSize, stored } = sending;
+export async function sendAndClose(session: Session, store: SafeStore, sending: Sending): Promise<ClosingRecord> {
+  const { tag, calls, chunkSize, stored, prepared, archive } = sending;
   const messages = Math.ceil(calls.length / chunkSize);
+  // The hashes of one page are filed while the broker and the workers have their turn.
+  const isOnePage = messages <= PAGE_MESSAGES;
+  const late: Page[] = [];
+  const notPrepared = prepared?.then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  );
   const before = stored?.reduce((sum, isStored) => sum + isStored, 0) ?? 0;
   const uploader = new Uploader(store, tag.u, messages - before);
   const fate = () => {
@@ -89,21 +106,28 @@ export async function sendAndClose(session: Session, store: SafeStore, sending: 
   };
   const forget = atEnd(() => process.stderr.write(`\nhumq: interrupted. ${fate()}\n`));
   try {
-    await sendCalls(session, store, sending, uploader);
+    await sendCalls(session, store, sending, uploader, (page) => {
+      if (isOnePage) late.push(page);
+      else keepHashes(archive(), page);
+    });
+    const failed = await notPrepared;
+    if (failed !== undefined) throw failed.error;
     const { rootKey, user, tag: name } = tag;
-    const closing = signRecord(
-      closingRecord,
-      { rootKey, user, tag: name, calls: calls.length, messages, chunkSize },
-      session.identity.signer,
-    );
+    const closing = { rootKey, user, tag: name, calls: calls.length, messages, chunkSize };
     const u = shortUser(user);
-    await store.once(streamOf.tags(u), {
+    const closed = store.once(streamOf.tags(u), {
       subject: subjectOf.close(u, name),
-      data: closing,
+      data: signRecord(closingRecord, closing, session.identity.signer),
       ...recordExpiry(sending.lifetime),
     });
+    closed.catch(() => undefined);
+    // It is on its way then.
+    await Promise.resolve();
+    for (const page of late) keepHashes(archive(), page);
+    await closed;
+    return closing;
   } catch (error) {
-    if (!(error instanceof HumqError)) throw error;
+    if (!(error instanceof HumqError) || error === (await notPrepared)?.error) throw error;
     const message = `${error.message.replace(/\.$/, "")}. ${fate()}`;
     throw error instanceof BrokerError
       ? new BrokerError(message, { cause: error })

@@ -1,13 +1,17 @@
 /** Sending a new tag: code, manifest, calls in signed pages, closing record. */
 import { randomBytes, randomUUID } from "node:crypto";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { Archive } from "../archive/index.ts";
-import { askServerTime, clocksApart } from "../broker/clock.ts";
+import { clocksApart, serverTime } from "../broker/clock.ts";
 import { expiryOf, manifestExpiry } from "../broker/expiry.ts";
 import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { purgeManager } from "../broker/purge.ts";
 import { createQueue } from "../broker/queue.ts";
 import { InstanceError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import type { CheckedOptions } from "../options.ts";
+import { rememberFresh } from "../tag/fresh.ts";
+import { PAGE_MESSAGES } from "../trust/call.ts";
 import { sealCode } from "../trust/code.ts";
 import { KEY_BYTES } from "../trust/keys.ts";
 import { type Manifest, manifestRecord } from "../trust/manifest.ts";
@@ -59,12 +63,23 @@ export function newArchive(
  * @throws InstanceError where the two are more than two minutes apart
  */
 async function createdNow({ nc }: Session): Promise<number> {
-  const serverMs = await askServerTime(nc);
+  const serverMs = await serverTime(nc);
   const hereMs = Date.now();
   if (serverMs === undefined) return hereMs;
   const apart = clocksApart(hereMs, serverMs);
   if (apart === undefined) return Math.max(hereMs, Math.round(serverMs));
   throw new InstanceError(`${apart}. Set the clock (NTP): what is submitted is dated by it.`);
+}
+
+/** Nothing is left of a tag whose manifest or queue the broker did not take, as far as the broker can be reached. */
+async function removeTag(nc: NatsConnection, u: string, tag: string): Promise<void> {
+  try {
+    const { streams } = await purgeManager(nc);
+    await streams.purge(streamOf.calls(u), { filter: subjectOf.call(u, tag, "*") });
+    await streams.purge(streamOf.tags(u), { filter: subjectOf.manifest(u, tag) });
+  } catch {
+    // It goes when its time is over.
+  }
 }
 
 /**
@@ -83,45 +98,65 @@ export async function submitTag(
   const name = `${options.label}_${randomUUID()}`;
   const u = shortUser(user);
   const owner = { rootKey: link.rootKey, user, tag: name };
-  const createdMs = await createdNow(session);
+  const store = await SafeStore.open(nc, quiet ? undefined : warning);
+  const [createdMs, datacenters] = await Promise.all([
+    createdNow(session),
+    store.persist(() => chooseDatacenters(session, options.datacenters)),
+  ]);
   const lifetime = { createdMs, notAfterMs: createdMs + options.retentionMs };
   const tag: TagContext = { ...owner, tagKey: Uint8Array.from(randomBytes(KEY_BYTES)), u, ...expiryOf(lifetime) };
-  const store = await SafeStore.open(nc, quiet ? undefined : warning);
-  const datacenters = await store.persist(() => chooseDatacenters(session, options.datacenters));
   const names = datacenters.map((datacenter) => datacenter.name);
   const warned = quiet ? undefined : warnOfWorkers(session, needOf(names, options));
   const code = sealCode(identity.codeSecret, owner, task.code);
-  const { retentionMs } = options;
-  await Promise.all([
-    storeCode(store, user, code, lifetime.notAfterMs),
-    store.persist(() => createQueue(nc, u, name, options.concurrency, { retentionMs })),
-  ]);
   const readers = [identity.agreement.publicKey, ...datacenters.map((datacenter) => datacenter.encryptionKey)];
+  const tagOptions = tagOptionsOf(options, task.name, code.key);
   const manifest = {
     ...owner,
     ...lifetime,
     datacenters: names,
     keys: readers.map((key) => wrapKey(tag.tagKey, key, owner)),
     code: code.reference,
-    options: sealOptions(tag.tagKey, owner, tagOptionsOf(options, task.name, code.key)),
+    options: sealOptions(tag.tagKey, owner, tagOptions),
   };
+  const { retentionMs } = options;
   const data = signRecord(manifestRecord, manifest, signer);
-  await store.once(streamOf.tags(u), { subject: subjectOf.manifest(u, name), data, ...manifestExpiry(lifetime) });
-  const archive = newArchive(session, manifest, task.name, calls.length);
+  const prepared = Promise.all([
+    storeCode(store, user, code, lifetime.notAfterMs),
+    store.persist(() => createQueue(nc, u, name, options.concurrency, { retentionMs })),
+    store.once(streamOf.tags(u), { subject: subjectOf.manifest(u, name), data, ...manifestExpiry(lifetime) }),
+  ]);
+  // Many calls wait until the broker has all that; few go along with it, and are removed again where it does not take it.
+  const isSmall = calls.length <= PAGE_MESSAGES;
+  let archive: Archive | undefined;
   try {
-    await sendAndClose(session, store, {
+    if (!isSmall) await prepared;
+    const closing = await sendAndClose(session, store, {
       tag,
       lifetime,
       calls,
       chunkSize,
       quiet,
-      archive,
+      archive: () => {
+        archive ??= newArchive(session, manifest, task.name, calls.length);
+        return archive;
+      },
       claim: new Claim(store, u, name),
+      prepared,
     });
     await warned;
-    return archive;
+    const made = archive ?? newArchive(session, manifest, task.name, calls.length);
+    rememberFresh(made, {
+      u,
+      manifest,
+      signingKey: signer.publicKey,
+      tagKey: tag.tagKey,
+      options: tagOptions,
+      closing,
+    });
+    return made;
   } catch (error) {
-    archive.close();
+    archive?.close();
+    if (isSmall) await prepared.catch(() => removeTag(nc, u, name));
     throw error;
   }
 }

@@ -29,7 +29,9 @@ import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
 import { TagCall } from "./call.ts";
 import { openLiveTag } from "./expiry.ts";
+import { freshOf } from "./fresh.ts";
 import { countStoredCalls, halfAdvice, halfText } from "./half.ts";
+import { listenFor } from "./listen.ts";
 import { type LogPiece, type LogText, readLog } from "./log.ts";
 import { type PullOptions, pull } from "./pull.ts";
 import { type StatusOptions, type TagStatus, tagStatus } from "./status.ts";
@@ -52,6 +54,9 @@ export interface ToFileOptions {
   overwrite?: boolean;
 }
 
+/** A call that takes longer is waited for with a pull, which also sees to what gets lost. */
+const LISTEN_MS = 2_000;
+
 const TO_FILE_OPTIONS = ["stayLinked", "overwrite"] as const satisfies (keyof ToFileOptions)[];
 
 export class Tag<R = unknown> {
@@ -72,9 +77,14 @@ export class Tag<R = unknown> {
     this.name = name;
     this.length = length;
     this.#instance = instance;
+    const fresh = freshOf(archive);
     this.#awaited = new Awaited(
       (signal, onFiled) => this.#pull({ blocking: true, quiet: true, signal }, onFiled),
       (index) => archive.openIndices([index]).next().done === true,
+      // Calls of a chunk need not end with a message each.
+      fresh?.options.chunkSize === 1
+        ? (index) => withSession(instance, (session) => listenFor(session, archive, fresh, index, LISTEN_MS))
+        : undefined,
     );
   }
 
