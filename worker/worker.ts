@@ -273,7 +273,7 @@ export class Worker {
     });
   }
 
-  /** A call that somebody waits for need not wait for the audit log once it is here: where nothing else is to do meanwhile. */
+  /** Its first call is on its way here and need not wait for the audit log then. */
   #runsSoon({ runnable }: ActiveTag): boolean {
     const isCheap = runnable.options.packages.length === 0 && this.#codes.has(runnable);
     return runnable.waiting > 0 && runnable.refusal === undefined && isCheap && this.#runner.idle;
