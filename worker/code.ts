@@ -20,9 +20,13 @@ export class CodeCache {
     this.#reader = reader;
   }
 
-  /** Whether the tag's code is here. */
-  has(tag: RunnableTag): boolean {
-    return this.#codes.has(idOf(tag));
+  /**
+   * Whether the tag has something to run, and all that this takes is here: then its first call, which is on its way, need not
+   * wait for the audit log once it has come.
+   */
+  isReady(tag: RunnableTag): boolean {
+    const { waiting, refusal, options } = tag;
+    return waiting > 0 && refusal === undefined && options.packages.length === 0 && this.#codes.has(idOf(tag));
   }
 
   /** @throws RefusedError where the stored code is not the signed one */

@@ -264,19 +264,13 @@ export class Worker {
           return;
         }
         this.#log.info(`working on ${runnable.tag} by ${runnable.grant.name}`);
-        if (this.#runsSoon(tag)) void this.#setupOf(tag).catch(() => undefined);
+        if (this.#runner.idle && this.#codes.isReady(runnable)) void this.#setupOf(tag).catch(() => undefined);
         this.#feeder.add(tag);
         // A first call need not wait for a process to start.
         const { memoryBytes } = runnable.options;
         void this.#pool.prewarm(runnable.manifest.user, this.slots, memoryBytes).catch(() => undefined);
       },
     });
-  }
-
-  /** Its first call is on its way here and need not wait for the audit log then. */
-  #runsSoon({ runnable }: ActiveTag): boolean {
-    const isCheap = runnable.options.packages.length === 0 && this.#codes.has(runnable);
-    return runnable.waiting > 0 && runnable.refusal === undefined && isCheap && this.#runner.idle;
   }
 
   /** A grant that has run out holds what is queued, as does the lack of a fresh revocation list; what runs goes on. */
