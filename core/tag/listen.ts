@@ -40,7 +40,7 @@ export async function listenFor(
     const stored = await reader.next(streamOf.results(tag.u), subject);
     if (stored === null) return false;
     // What other calls ended with is not filed, so the position of a whole pull stays where it is.
-    archive.putOutcomes(await openAll(pulling, [stored]), archive.readPosition);
+    for await (const { outcomes } of openAll(pulling, [stored])) archive.putOutcomes(outcomes, archive.readPosition);
     return archive.outcome(index) !== undefined;
   };
   try {
