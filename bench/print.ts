@@ -2,6 +2,7 @@ import type { Conditions } from "./conditions.ts";
 import type { Report, SectionReport } from "./report.ts";
 import { alignColumns, cellsOf, HEADINGS, matrixOf, splitRows } from "./table.ts";
 
+/** Conditions in one sentence, without the full stop. */
 export function conditionsText(conditions: Conditions): string {
   const { processor, cores, memoryGB, system, load, node, natsServer, humq, isolation, slots, runs, date } = conditions;
   return (
@@ -11,7 +12,7 @@ export function conditionsText(conditions: Conditions): string {
   );
 }
 
-function sectionText({ name, title, method, tookS, rows, failed }: SectionReport): string {
+function sectionText({ name, title, method, tookS, rows, failures }: SectionReport): string {
   const { matrix, list } = splitRows(rows);
   const lines = [`${title}  [${name}, ${tookS.toFixed(0)} s]`, method, ""];
   if (list.length > 0) lines.push(...alignColumns([HEADINGS, ...list.map(cellsOf)], new Set([1, 2, 3])));
@@ -20,12 +21,15 @@ function sectionText({ name, title, method, tookS, rows, failed }: SectionReport
     if (list.length > 0) lines.push("");
     lines.push(...alignColumns(grid, new Set(grid[0]?.keys().filter((i) => i > 0))));
   }
-  if (failed !== undefined) lines.push(`FAILED: ${failed}`);
+  for (const failure of failures) lines.push(`FAILED: ${failure}`);
   return lines.join("\n");
 }
 
 /** All of it, for a terminal. */
 export function reportText({ conditions, sections }: Report): string {
+  const only = conditions.smoke ? ["A smoke run: it shows that everything works, its figures mean nothing."] : [];
   const total = sections.reduce((sum, { tookS }) => sum + tookS, 0);
-  return [conditionsText(conditions), ...sections.map(sectionText), `${total.toFixed(0)} s in all`].join("\n\n");
+  return [conditionsText(conditions), ...only, ...sections.map(sectionText), `${total.toFixed(0)} s in all`].join(
+    "\n\n",
+  );
 }

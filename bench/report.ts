@@ -14,6 +14,6 @@ export interface SectionReport {
   /** How long the whole section took, in seconds. */
   readonly tookS: number;
   readonly rows: readonly Row[];
-  /** Why it broke off, where it did; its figures are missing then. */
-  readonly failed?: string;
+  /** What did not work; its figures are missing. */
+  readonly failures: readonly string[];
 }

@@ -33,6 +33,8 @@ export interface Bench {
   readonly cleanup: Cleanup;
   /** Of the systems side by side only those whose name holds this text (lower case). */
   readonly contender: string | undefined;
+  /** Something does not work: the run fails, but the section goes on with the rest. */
+  fail(what: string): void;
   /** Progress, on stderr. */
   say(text: string): void;
 }

@@ -19,6 +19,9 @@ const FIRST_TRY_CALLS = 100;
 const MOST_CALLS = 100_000;
 const SINGLE_CALLS = 100;
 
+/** A run, or a start, that takes so long is stuck. */
+const STUCK_MS = 120_000;
+
 type Kind = Pick<Workload, "name" | "work" | "ms">;
 
 const KINDS: readonly Kind[] = [
@@ -42,8 +45,19 @@ async function loadPeers(): Promise<Contender[]> {
   return modules.flatMap(({ contenders }) => contenders);
 }
 
+/** @throws where it takes so long that it will hardly ever end */
+async function within<T>(what: string, promise: Promise<T>): Promise<T> {
+  const over = Promise.withResolvers<never>();
+  const timer = setTimeout(() => over.reject(new Error(`${what}: not done after ${STUCK_MS / 1000} s`)), STUCK_MS);
+  try {
+    return await Promise.race([promise, over.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 async function runExact(running: Running, workload: Workload, name: string): Promise<number> {
-  const { totalMs, delivery } = await running.run(workload);
+  const { totalMs, delivery } = await within(`${name}, ${workload.name}`, running.run(workload));
   expectExact(delivery, `${name}, ${workload.name}`);
   return totalMs;
 }
@@ -96,18 +110,19 @@ async function measureKind(bench: Bench, running: Running, name: string, kind: K
 async function measureAll(bench: Bench, { name }: Contender, ready: Ready): Promise<Row[]> {
   const folder = join(bench.folder, name.replace(/\W+/g, "-"));
   mkdirSync(folder);
-  const running = await ready.start({ slots: bench.slots, folder, signal: bench.signal });
+  const running = await within(`${name}, start`, ready.start({ slots: bench.slots, folder, signal: bench.signal }));
   const stop = bench.cleanup.add(() => running.stop());
-  const rows: Row[] = [];
-  for (const kind of KINDS) rows.push(...(await measureKind(bench, running, name, kind)));
-  if (running.latencies !== undefined) {
+  try {
+    const rows: Row[] = [];
+    for (const kind of KINDS) rows.push(...(await measureKind(bench, running, name, kind)));
+    if (running.latencies === undefined) return rows;
     const count = bench.smoke ? 2 : SINGLE_CALLS;
-    await running.latencies(count, PAYLOAD_BYTES);
-    const samples = await running.latencies(count, PAYLOAD_BYTES);
-    rows.push({ label: `${name}, one call`, unit: "ms", samples, cell: { row: name, column: "one call" } });
+    await within(`${name}, single calls`, running.latencies(count, PAYLOAD_BYTES));
+    const samples = await within(`${name}, single calls`, running.latencies(count, PAYLOAD_BYTES));
+    return [...rows, { label: `${name}, one call`, unit: "ms", samples, cell: { row: name, column: "one call" } }];
+  } finally {
+    await stop();
   }
-  await stop();
-  return rows;
 }
 
 async function measure(bench: Bench, contender: Contender): Promise<Row[]> {
@@ -136,7 +151,14 @@ export const sideBySide: Section = {
       ({ name }) => bench.contender === undefined || name.toLowerCase().includes(bench.contender),
     );
     const rows: Row[] = [];
-    for (const contender of wanted) rows.push(...(await measure(bench, contender)));
+    for (const contender of wanted) {
+      try {
+        rows.push(...(await measure(bench, contender)));
+      } catch (error) {
+        bench.signal.throwIfAborted();
+        bench.fail(`${contender.name}: ${error instanceof Error ? error.stack : error}`);
+      }
+    }
     return rows;
   },
 };
