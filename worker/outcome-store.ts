@@ -5,12 +5,15 @@ import { expiryOf } from "../core/broker/expiry.ts";
 import { Lanes } from "../core/broker/lanes.ts";
 import { subjectOf } from "../core/broker/names.ts";
 import { ApiError, isFull, publish } from "../core/broker/publish.ts";
+import type { StreamReader } from "../core/broker/read.ts";
 import { type ErrorState, encodeOutcome } from "../core/outcome.ts";
+import { decodePack } from "../core/pack.ts";
 import { encodeOutcomeMessage } from "../core/trust/outcome.ts";
-import { SealKind, seal } from "../core/trust/seal.ts";
+import { open, SealKind, seal } from "../core/trust/seal.ts";
 import { encodeError } from "../core/values/index.ts";
 import type { ActiveTag } from "./active.ts";
 import { CallFailed } from "./call-errors.ts";
+import { ChunkPlaces } from "./chunk-place.ts";
 import type { Cuts } from "./cuts.ts";
 import type { EndCause, Job, Outcome } from "./executor/job.ts";
 import type { Log } from "./log.ts";
@@ -31,10 +34,13 @@ export interface StoredJob extends Job {
   spills: Map<number, { id: string; lanes: Lanes }>;
   /** The broker did not answer while a large result was sent: it has to run again. */
   unsent: boolean;
+  /** Of a chunk: whether its outcomes are stored one by one, once that was asked. */
+  apart?: Promise<boolean>;
 }
 
 export interface StoreOptions {
   nc: NatsConnection;
+  reader: StreamReader;
   datacenter: string;
   worker: string;
   log: Log;
@@ -49,9 +55,11 @@ function isWorthAnother(error: unknown): boolean {
 export class OutcomeStore {
   readonly #options: StoreOptions;
   readonly #writers = new Map<string, OutcomeWriter>();
+  readonly #places: ChunkPlaces;
 
   constructor(options: StoreOptions) {
     this.#options = options;
+    this.#places = new ChunkPlaces(options);
   }
 
   #writer(u: string): OutcomeWriter {
@@ -96,10 +104,12 @@ export class OutcomeStore {
     const { u, tag, manifest } = job.tag.runnable;
     const { generation, callHash } = job;
     const { index, kind, sealed, parts } = outcome;
+    if (kind === "pack") return this.pack(job, sealed);
     // One that broke off in the middle of its parts ends with something that has none.
     const spill = parts > 0 ? job.spills.get(index) : undefined;
     const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
-    const write = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
+    const writeNow = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
+    const write = job.count === 1 ? writeNow : () => this.#ifApart(job, writeNow);
     const stored =
       spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));
     job.unstored.set(index, Math.max(0, (job.attempt ?? 1) - 1));
@@ -107,6 +117,45 @@ export class OutcomeStore {
     // Whoever waits for the job hears of it, but maybe only after other calls of it have run.
     job.writes.at(-1)!.catch(() => undefined);
     return stored;
+  }
+
+  /** Of a chunk that is stored as a pack every call has its outcome. */
+  async #ifApart(job: StoredJob, write: () => Promise<void>): Promise<void> {
+    job.apart ??= this.#places.standApart(job, this.#writer(job.tag.runnable.u));
+    if (await job.apart) await write();
+  }
+
+  /** What all calls of a message ended with; resolves when it is stored, or each of them has another outcome. */
+  pack(job: StoredJob, sealed: Uint8Array): Promise<void> {
+    const before = Math.max(0, (job.attempt ?? 1) - 1);
+    for (let index = job.first; index < job.first + job.count; index++) job.unstored.set(index, before);
+    const stored = this.#storePack(job, sealed).then(() => job.unstored.clear());
+    job.writes.push(stored);
+    stored.catch(() => undefined);
+    return stored;
+  }
+
+  async #storePack(job: StoredJob, sealed: Uint8Array): Promise<void> {
+    const { runnable } = job.tag;
+    const { generation, callHash, first, count } = job;
+    const data = encodeOutcomeMessage({ generation, callHash, partsId: "", sealed });
+    if (await this.#places.pack(job, data, this.#writer(runnable.u))) return;
+    // Another worker that had it began to store its outcomes one by one.
+    job.apart = Promise.resolve(true);
+    const { rootKey, user, tag } = runnable.manifest;
+    const bound = { rootKey, user, tag, kind: SealKind.result, generation, callHash };
+    const calls = decodePack(open(runnable.tagKey, { ...bound, first, count }, sealed), count);
+    const singles = calls.map(({ meta, value }, i) => {
+      const index = first + i;
+      const single = seal(runnable.tagKey, { ...bound, first: index, count: 1 }, encodeOutcome(meta, value));
+      return this.outcome(job, { index, kind: "result", sealed: single, parts: 0 });
+    });
+    await Promise.all(singles);
+  }
+
+  /** Which calls of a chunk have an outcome. @throws BrokerError where the broker does not answer */
+  ended(job: StoredJob, indices: Iterable<number>): Promise<Set<number>> {
+    return this.#places.ended(job, indices);
   }
 
   /** What the broker refuses it will refuse again; where it did not answer, or its user has no room left, the call runs again. */

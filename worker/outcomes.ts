@@ -27,7 +27,8 @@ const TELL_MS = 10_000;
 
 /** Its slot is what has to be empty for this outcome to be the first. */
 interface Waiting extends Guarded {
-  stored(): void;
+  /** @param first false where something was there before, if only what was sent of a row that broke off */
+  stored(first: boolean): void;
 }
 
 /** The outcomes of one user on their way to the broker. */
@@ -57,15 +58,19 @@ export class OutcomeWriter {
   }
 
   /** Resolves when the call has an outcome: this one, or one that was stored before. */
-  write(tag: string, index: number, kind: "result" | "error", data: Uint8Array, expiry: Expiring): Promise<void> {
+  async write(tag: string, index: number, kind: "result" | "error", data: Uint8Array, expiry: Expiring): Promise<void> {
+    await this.store({
+      subject: subjectOf.outcome(this.#u, kind, this.#datacenter, tag, index),
+      slot: subjectOf.outcome(this.#u, "*", this.#datacenter, tag, index),
+      data,
+      ...expiry,
+    });
+  }
+
+  /** Resolves when the message, or another before it, is in its place; true where it is certain that it is this one. */
+  store(placed: Guarded): Promise<boolean> {
     return new Promise((stored) => {
-      this.#waiting.push({
-        subject: subjectOf.outcome(this.#u, kind, this.#datacenter, tag, index),
-        slot: subjectOf.outcome(this.#u, "*", this.#datacenter, tag, index),
-        data,
-        ...expiry,
-        stored,
-      });
+      this.#waiting.push({ ...placed, stored });
       this.#schedule();
     });
   }
@@ -114,7 +119,7 @@ export class OutcomeWriter {
       return false;
     }
     this.#row = Math.min(ROW_MOST, this.#row + ROW_LONGER);
-    for (const outcome of row) outcome.stored();
+    for (const outcome of row) outcome.stored(true);
     return true;
   }
 
@@ -126,13 +131,16 @@ export class OutcomeWriter {
         break;
       } catch (error) {
         // It may be stored already, by this attempt or an earlier one.
-        if (isTaken(error)) break;
+        if (isTaken(error)) {
+          if (!this.#closed) outcome.stored(false);
+          return;
+        }
         if (error instanceof AnswerLost) continue;
         this.#tell(outcome, error as Error);
         await this.#cuts.pause(waitMs);
       }
     }
-    if (!this.#closed) outcome.stored();
+    if (!this.#closed) outcome.stored(true);
   }
 
   #tell({ subject }: Waiting, { message }: Error): void {

@@ -159,6 +159,8 @@ export class Runner {
     job.remaining = new Remaining(open);
     job.lostOn = lostOn;
     job.losses = lostOn.length;
+    // Of a chunk some may have ended where its last worker did not come to say so.
+    if (job.count > 1) job.remaining = job.remaining.without(await this.#store.ended(job, job.remaining.indices()));
     // Only what may have ended its worker is under suspicion, and nothing else beside it.
     job.alone = job.losses > 0;
     if (job.alone) job.tag.suspects++;
@@ -196,6 +198,7 @@ export class Runner {
         return "returned";
       }
       if (job.verdict !== undefined) return this.#drop(job, job.verdict);
+      job.together = job.losses === 0;
       job.from = now.from;
       job.to = now.to;
       job.attempt = now.attempts + 1;

@@ -26,6 +26,11 @@ export class Settler {
   /** A call came to its outcome. */
   outcome(job: CallJob, outcome: Outcome): void {
     const { index, kind, permanent } = outcome;
+    if (kind === "pack") {
+      job.remaining.endedTo(index + job.count);
+      void this.#store.pack(job, outcome.sealed);
+      return;
+    }
     const again = kind === "error" && permanent !== true && mayTryAgain(job);
     job.remaining.ended(index, again);
     if (again) job.spills.delete(index);

@@ -124,6 +124,25 @@ export function expectNone(subject: string): MsgHdrs {
   return expectLast(subject, 0);
 }
 
+/** No stream comes to have so many messages. */
+const NEVER = Number.MAX_SAFE_INTEGER;
+
+/**
+ * The sequence of the newest message on `place` (wildcards allowed), 0 where there is none: for whoever may write to a
+ * stream and not read it. Asked by a message that the server has to refuse, and in doing so says it.
+ * @param subject where the asker may publish
+ * @throws BrokerError where no proper answer comes
+ */
+export async function lastSequenceOn(nc: NatsConnection, subject: string, place: string): Promise<number> {
+  try {
+    await publish(nc, { subject, data: new Uint8Array() }, expectLast(place, NEVER));
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.apiCode !== ApiCode.wrongLastSequence) throw error;
+    return Number(/wrong last sequence: (\d+)/.exec(error.message)?.[1] ?? 0);
+  }
+  throw new BrokerError(`the broker stored a message on ${subject} that it had to refuse`);
+}
+
 /**
  * True where the error says that the subject is taken already: the first write won. A full stream has the same code as
  * a write-once subject that holds a message; only the description tells them apart (ErrMaxMsgsPerSubject).

@@ -193,6 +193,7 @@ describe("the executor's messages, both ways", () => {
     attempt: 1,
     losses: 0,
     limited: 1,
+    together: 0,
     generation: 0,
     callHash: counting(1),
     parts: 0,
@@ -205,7 +206,7 @@ describe("the executor's messages, both ways", () => {
     encodeFrame("ready", { version: "1" }),
     encodeFrame("begun", { job: 1, index: 1 }),
     encodeFrame("done", {
-      outcomes: [{ job: 1, index: 0, failed: 0, permanent: 0, parts: 0, sealed: counting(4, 30) }],
+      outcomes: [{ job: 1, index: 0, count: 1, failed: 0, permanent: 0, parts: 0, sealed: counting(4, 30) }],
     }),
     encodeFrame("refused", { job: 1, reason: "\u001b[2J" }),
     encodeFrame("resultPart", { job: 1, index: 0, part: 0, sealed: counting(5, 30) }),

@@ -97,6 +97,7 @@ export class Submitter {
   /** Opens what came back, checking that it is sealed for exactly this call. */
   open(outcome: Outcome): Opened {
     const { index, kind, sealed, parts } = outcome;
+    if (kind === "pack") throw new Error("a pack is opened by openPack");
     const context = { ...this.#context(kind, index, 1), callHash: hashOf(this.#firstOf(index)) };
     const { meta, value, spilled } = decodeOutcome(open(this.setup.tagKey, context, sealed));
     let bytes = value;

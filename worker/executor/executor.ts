@@ -324,10 +324,10 @@ export class Executor<J extends Job = Job> {
       const { job, index } = message.body;
       this.#limits.begin(job, index, this.#table.get(job)?.job.timeLimitMs ?? 0);
     } else if (message.kind === "done") {
-      for (const { job, index } of message.body.outcomes) {
+      for (const { job, index, count } of message.body.outcomes) {
         this.#limits.end(job, index);
         const held = this.#table.get(job);
-        if (held !== undefined) held.nextRead = index + 1;
+        if (held !== undefined) held.nextRead = index + count;
       }
     } else if (message.kind === "refused") {
       const held = this.#table.get(message.body.job);
@@ -363,27 +363,30 @@ export class Executor<J extends Job = Job> {
     }
   }
 
-  #takeOutcome({ job, index, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
+  #takeOutcome({ job, index, count, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
     // Whatever it made of the time it was given to clean up: its time was over.
     if (this.#limits.isOver(job, index)) {
       this.#group.kill();
       return;
     }
     const held = this.#table.get(job);
-    if (held === undefined || index !== held.next || held !== this.#table.head) {
+    const isPack = count > 1;
+    const isExpected =
+      held !== undefined && index === held.next && (!isPack || (held.together && count === held.job.count));
+    if (!isExpected || count === 0 || held !== this.#table.head) {
       this.#fault ??= `the executor sent an outcome of call ${index}, which it was not running`;
       this.#group.kill();
       return;
     }
     const outcome = {
       index,
-      kind: failed === 1 ? "error" : "result",
+      kind: isPack ? "pack" : failed === 1 ? "error" : "result",
       sealed,
       parts,
       permanent: permanent === 1,
     } as const;
     held.outcomes.push(outcome);
-    held.next = index + 1;
+    held.next = index + count;
     this.#handlers.onOutcome?.(held.job, outcome);
     if (held.next === held.end) this.#table.end(held, { state: "done", outcomes: held.outcomes });
   }

@@ -36,6 +36,13 @@ export class HeldJob<J extends Job> {
     this.#resolve(end);
   }
 
+  /** Whether its results may come as one pack. */
+  get together(): boolean {
+    const { together = false, first, count, timeLimitMs = 0, memoryBytes = 0 } = this.job;
+    const isWhole = this.next === first && this.end === first + count;
+    return together && isWhole && count > 1 && timeLimitMs === 0 && memoryBytes === 0;
+  }
+
   frame(): JobFrame {
     const { tagId, first, count, generation, callHash, sealed, parts } = this.job;
     return {
@@ -48,6 +55,7 @@ export class HeldJob<J extends Job> {
       attempt: this.job.attempt ?? 1,
       losses: this.job.losses ?? 0,
       limited: (this.job.timeLimitMs ?? 0) + (this.job.memoryBytes ?? 0) > 0 ? 1 : 0,
+      together: this.together ? 1 : 0,
       generation,
       callHash,
       parts: parts?.count ?? 0,
@@ -121,9 +129,11 @@ export class JobTable<J extends Job> {
     const named = holder !== undefined && noted!.index < holder.end ? holder : undefined;
     const blamed = named ?? this.#head;
     // Where it is within a chunk whose earlier outcomes were held back, these are lost: the chunk comes back, to be
-    // run on from there.
+    // run on from there. So does one whose results were to come together; then it runs call by call, and it shows.
     const isNext = named === undefined || noted === undefined || noted.index <= named.next;
-    if (blamed !== undefined && isNext) {
+    const isUnsure = blamed?.together === true && cause.kind !== "killed";
+    if (isUnsure) blamed.job.together = false;
+    else if (blamed !== undefined && isNext) {
       this.#jobs.delete(blamed.id);
       blamed.finish({ state: "crashed", outcomes: blamed.outcomes, index: blamed.next, cause });
     }

@@ -42,6 +42,11 @@ export interface Job {
   timeLimitMs?: number;
   /** How much memory each of its calls may take with all it starts, in bytes; default 0: no limit. */
   memoryBytes?: number;
+  /**
+   * The results of all its calls may come as one pack, if they come soon and none fails. Default false. Cleared where that
+   * has cost an executor, and it is not known by which of them.
+   */
+  together?: boolean;
   /** It took an executor down before, or may have: no other job waits in its executor. Default false. */
   alone?: boolean;
   generation: number;
@@ -56,10 +61,13 @@ export interface Job {
   parts?: { count: number; read(): AsyncIterable<Uint8Array> };
 }
 
-/** What one call ended with, sealed as `kind` for `index`; the plaintext is `encodeOutcome`'s. */
+/**
+ * What one call ended with, sealed as `kind` for `index`; the plaintext is `encodeOutcome`'s. Or a pack: the results of all
+ * calls of a job, of which `index` is the first; the plaintext is `PackBuilder`'s.
+ */
 export interface Outcome {
   index: number;
-  kind: "result" | "error";
+  kind: "result" | "error" | "pack";
   sealed: Uint8Array;
   /** Of an error: the call must not be tried again. Default false. */
   permanent?: boolean;

@@ -34,6 +34,8 @@ export interface JobFrame {
   losses: number;
   /** 1 where the worker wants to hear of each call's beginning: it has a limit. */
   limited: number;
+  /** 1 where the results of all its calls may come as one pack. */
+  together: number;
   generation: number;
   callHash: Uint8Array;
   /** 0, or how many `part` messages bring the sealed arguments. */
@@ -45,6 +47,8 @@ export interface JobFrame {
 export interface OutcomeFrame {
   job: number;
   index: number;
+  /** 1; of a pack all calls of the job, of which `index` is the first. */
+  count: number;
   /** 1 where it is an error. */
   failed: number;
   /** 1 where the error says that it must not be tried again. */
@@ -63,6 +67,7 @@ const jobFields = struct<JobFrame>({
   attempt: u32,
   losses: u32,
   limited: u32,
+  together: u32,
   generation: u32,
   callHash: bytes,
   parts: u32,
@@ -72,6 +77,7 @@ const jobFields = struct<JobFrame>({
 const outcomeFields = struct<OutcomeFrame>({
   job: u32,
   index: u64,
+  count: u32,
   failed: u32,
   permanent: u32,
   parts: u32,

@@ -174,6 +174,30 @@ export class Remaining {
     this.#open = index + 1 < now.to ? [{ ...now, from: index + 1 }, ...later] : later;
   }
 
+  /** All calls before `end` came to an end for good. */
+  endedTo(end: number): void {
+    this.#open = this.#open.flatMap((open) => (open.to <= end ? [] : [{ ...open, from: Math.max(open.from, end) }]));
+  }
+
+  /** Calls that turn out to have an outcome are not run. */
+  without(ended: ReadonlySet<number>): Remaining {
+    const open: OpenCalls[] = [];
+    for (const { from, to, attempts } of this.all) {
+      for (let index = from; index < to; index++) {
+        const last = open.at(-1);
+        if (ended.has(index)) continue;
+        if (last?.to === index && last.attempts === attempts) last.to = index + 1;
+        else open.push({ from: index, to: index + 1, attempts });
+      }
+    }
+    return new Remaining(open);
+  }
+
+  /** The calls that are to be run. */
+  *indices(): Generator<number> {
+    for (const { from, to } of this.all) for (let index = from; index < to; index++) yield index;
+  }
+
   #addAgain(index: number, attempts: number): void {
     const last = this.#again.at(-1);
     if (last?.to === index && last.attempts === attempts) last.to = index + 1;

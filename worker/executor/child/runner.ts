@@ -120,10 +120,13 @@ export class Runner {
     } catch (error) {
       return this.#failAll(job, tag, error);
     }
+    this.#outcomes.begin(job, tag);
     for (let index = job.from; index < job.to && this.#retireReason === undefined; index++) {
       const args = lists[index - job.first]!;
       this.#begin(job, index);
-      if (this.#outcomes.holding) notePosition(job.id, index);
+      // While its results go together, which of its calls it was is found out when it runs again.
+      const isNoted = this.#outcomes.packing ? index === job.from : this.#outcomes.holding;
+      if (isNoted) notePosition(job.id, index);
       this.#active = new ActiveCall(job.id, index);
       const settled = await this.#active.run(task, args);
       this.#cleanUp();
