@@ -4,6 +4,7 @@
  */
 import { RefusedError } from "../errors.ts";
 import { KEY_BYTES, SIGNATURE_BYTES, type Signer, verify } from "./keys.ts";
+import { KnownTree } from "./known-tree.ts";
 import { leafHash, proofOf, rootOf, treeOf } from "./merkle.ts";
 import { bytes, fixed, list, recordType, text, u32, u64 } from "./record.ts";
 
@@ -94,12 +95,15 @@ function same(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
 }
 
+/** Pages that are remembered, each with 4 KiB: messages come in about the order in which they were signed. */
+const KNOWN_PAGES = 1_000;
+
 /** Checks the call messages of one tag; remembers the pages whose signature it has checked. */
 export class CallVerifier {
   readonly #context: CallContext;
   readonly #signingKey: Uint8Array;
-  /** By page: the rest of its statement, and the signature, as they were checked. */
-  readonly #pages = new Map<number, { leaves: number; root: Uint8Array; signature: Uint8Array }>();
+  /** By page: the signature that was checked, and what it stands for. */
+  readonly #pages = new Map<number, { tree: KnownTree; signature: Uint8Array }>();
 
   constructor(context: CallContext, signingKey: Uint8Array) {
     this.#context = context;
@@ -113,25 +117,32 @@ export class CallVerifier {
   open(message: Uint8Array, index: number): VerifiedCall {
     const { page, leaves, position, proof, signature, body } = callMessage.decode(message);
     const hash = leafHash(body);
-    const what = `call ${index} of ${this.#context.tag}`;
-    if (leaves > PAGE_MESSAGES) throw new RefusedError(`${what}: its page claims ${leaves} messages`);
-    const root = rootOf(hash, position, leaves, proof);
-    if (root === undefined) throw new RefusedError(`${what}: its proof does not fit its page`);
+    const what = () => `call ${index} of ${this.#context.tag}`;
+    if (leaves > PAGE_MESSAGES) throw new RefusedError(`${what()}: its page claims ${leaves} messages`);
     const known = this.#pages.get(page);
-    const isKnown = known?.leaves === leaves && same(known.root, root) && same(known.signature, signature);
+    const isKnown =
+      known?.tree.leaves === leaves && same(known.signature, signature) && known.tree.proves(hash, position, proof);
     if (!isKnown) {
+      const root = rootOf(hash, position, leaves, proof);
+      if (root === undefined) throw new RefusedError(`${what()}: its proof does not fit its page`);
       const statement = pageStatement.encode({ ...this.#context, page, leaves, root });
       if (!verify(this.#signingKey, statement, signature)) {
-        throw new RefusedError(`${what}: its page is not signed by the submitter`);
+        throw new RefusedError(`${what()}: its page is not signed by the submitter`);
       }
-      if (this.#pages.size > 10_000) this.#pages.clear();
-      // A copy: a part of the message would keep all of it.
-      this.#pages.set(page, { leaves, root, signature: Uint8Array.from(signature) });
+      const tree = new KnownTree(root, leaves);
+      tree.proves(hash, position, proof);
+      this.#remember(page, { tree, signature: Uint8Array.from(signature) });
     }
     const call = callBody.decode(body);
-    if (call.first !== index) throw new RefusedError(`${what}: the signed message is call ${call.first}`);
-    if (call.count < 1 || call.count > MESSAGE_CALLS) throw new RefusedError(`${what}: it claims ${call.count} calls`);
-    if (call.parts > 0 && call.sealed.length !== KEY_BYTES) throw new RefusedError(`${what}: its parts have no hash`);
+    if (call.first !== index) throw new RefusedError(`${what()}: the signed message is call ${call.first}`);
+    if (call.count < 1 || call.count > MESSAGE_CALLS)
+      throw new RefusedError(`${what()}: it claims ${call.count} calls`);
+    if (call.parts > 0 && call.sealed.length !== KEY_BYTES) throw new RefusedError(`${what()}: its parts have no hash`);
     return { ...call, hash };
+  }
+
+  #remember(page: number, known: { tree: KnownTree; signature: Uint8Array }): void {
+    if (this.#pages.size >= KNOWN_PAGES) this.#pages.delete(this.#pages.keys().next().value!);
+    this.#pages.set(page, known);
   }
 }

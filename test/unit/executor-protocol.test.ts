@@ -89,7 +89,7 @@ describe("how many jobs are handed over ahead", () => {
     const pace = new Pace();
     expect(pace.depth).toBe(1);
     pace.note(0.02);
-    expect(pace.depth).toBe(64);
+    expect(pace.depth).toBe(256);
     pace.note(500);
     expect(pace.depth).toBe(1);
     for (let i = 0; i < 200; i++) pace.note(1);

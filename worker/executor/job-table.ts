@@ -14,8 +14,8 @@ export class HeldJob<J extends Job> {
   ended = false;
   /** The worker has asked for it back: only then is it believed that it was not started. */
   asked = false;
-  /** Bytes that its calls printed, by index. */
-  readonly printed = new Map<number, number>();
+  /** Bytes that its calls printed, by index, once they have. */
+  printed: Map<number, number> | undefined;
   readonly #resolve: (end: JobEnd) => void;
 
   constructor(id: number, job: J, resolve: (end: JobEnd) => void) {
@@ -66,6 +66,8 @@ export class HeldJob<J extends Job> {
 
 export class JobTable<J extends Job> {
   readonly #jobs = new Map<number, HeldJob<J>>();
+  /** The same, and some that have ended: looking for the first of a map that shrinks at its front is slow. */
+  #order: HeldJob<J>[] = [];
   readonly #onHead: (held: HeldJob<J>) => void;
   #nextId = 1;
   #head: HeldJob<J> | undefined;
@@ -95,6 +97,7 @@ export class JobTable<J extends Job> {
   add(job: J, resolve: (end: JobEnd) => void): HeldJob<J> {
     const held = new HeldJob(this.#nextId++, job, resolve);
     this.#jobs.set(held.id, held);
+    this.#order.push(held);
     this.#announce();
     return held;
   }
@@ -113,6 +116,7 @@ export class JobTable<J extends Job> {
     const jobs = [...this.#jobs.values()];
     const head = this.#head;
     this.#jobs.clear();
+    this.#order = [];
     this.#head = undefined;
     for (const held of jobs) {
       held.finish({ state: "returned", outcomes: held.outcomes, reason, begun: begun && held === head });
@@ -141,7 +145,8 @@ export class JobTable<J extends Job> {
   }
 
   #announce(): void {
-    const first = this.#jobs.values().next().value;
+    while (this.#order[0]?.ended === true) this.#order.shift();
+    const [first] = this.#order;
     if (first === this.#head) return;
     this.#head = first;
     if (first !== undefined) this.#onHead(first);

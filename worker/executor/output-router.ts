@@ -70,6 +70,7 @@ export class OutputRouter<J extends Job> {
   }
 
   #deliver(held: HeldJob<J>, index: number, stream: StreamName, bytes: Buffer): void {
+    held.printed ??= new Map();
     const before = held.printed.get(index) ?? 0;
     held.printed.set(index, before + bytes.length);
     const room = this.#limitBytes - before;

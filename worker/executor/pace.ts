@@ -8,7 +8,7 @@
 
 /** Work that lies ready in an executor, in milliseconds. */
 const AHEAD_MS = 10;
-const MAX_DEPTH = 64;
+const MAX_DEPTH = 256;
 /** How much of the longest duration remains with each shorter one. */
 const DECAY = 0.97;
 

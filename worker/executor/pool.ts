@@ -39,6 +39,10 @@ class Slot<J extends Job> {
   idleSince = performance.now();
   /** Whether it ever had a job. */
   used = false;
+  /** Since when the jobs in `ran` have run, one after the other. */
+  runningSinceMs = 0;
+  /** Tags of the jobs that it has run and that nothing was learned from yet. */
+  ran: string[] = [];
 
   constructor(user: string, memoryBytes: number, executor: Executor<J>) {
     this.user = user;
@@ -68,7 +72,6 @@ export class ExecutorPool<J extends Job = Job> {
   readonly #slots = new Set<Slot<J>>();
   readonly #tags = new Map<string, TagSetup>();
   readonly #paces = new Map<string, Pace>();
-  readonly #startedAt = new WeakMap<J, number>();
   readonly #where = new Map<J, Slot<J>>();
   readonly #ending = new Set<Promise<unknown>>();
   readonly #waiting = new WaitingLine<J>();
@@ -78,6 +81,7 @@ export class ExecutorPool<J extends Job = Job> {
   readonly #watches = new Watches<Slot<J>>((slot, reason) => this.#endSlot(slot, reason));
   #startFailures = 0;
   #stuckTimer: NodeJS.Timeout | undefined;
+  #dispatching = false;
   #stopping = false;
 
   private constructor(options: PoolOptions, handlers: JobHandlers<J>) {
@@ -85,9 +89,8 @@ export class ExecutorPool<J extends Job = Job> {
     this.#handlers = {
       ...handlers,
       onRunning: (job) => {
-        this.#startedAt.set(job, performance.now());
         handlers.onRunning?.(job);
-        const reason = this.#killed.get(job);
+        const reason = this.#killed.size === 0 ? undefined : this.#killed.get(job);
         if (reason !== undefined) this.#where.get(job)?.executor.kill(reason);
       },
     };
@@ -153,7 +156,7 @@ export class ExecutorPool<J extends Job = Job> {
     return new Promise((resolve, reject) => {
       if (this.#stopping) return resolve({ state: "returned", outcomes: [], reason: "the worker stops" });
       this.#waiting.push({ job, setup, outcomes: [], vain: 0, resolve, reject });
-      this.#dispatch();
+      this.#dispatchSoon();
     });
   }
 
@@ -194,8 +197,19 @@ export class ExecutorPool<J extends Job = Job> {
     return preparing;
   }
 
+  /** Tiny jobs come and end many at a time: all that did so in this turn are looked at together. */
+  #dispatchSoon(): void {
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    queueMicrotask(() => {
+      this.#dispatching = false;
+      this.#dispatch();
+    });
+  }
+
   #dispatch(): void {
     if (this.#stopping) return;
+    for (const slot of this.#slots) this.#notePace(slot);
     this.#waiting.offer((entry) => {
       const slot = this.#slotFor(entry);
       if (slot !== undefined) this.#assign(slot, entry);
@@ -205,22 +219,23 @@ export class ExecutorPool<J extends Job = Job> {
 
   #slotFor({ job, setup: { user }, vain }: Waiting<J>): Slot<J> | undefined {
     const { memoryBytes = 0 } = job;
-    const slots = [...this.#slots].filter((slot) => slot.executor.accepting);
-    const own = slots.filter((slot) => slot.user === user && slot.memoryBytes === memoryBytes);
-    const idle = own.find((slot) => slot.executor.load === 0);
-    if (idle !== undefined) return idle;
+    let least: Slot<J> | undefined;
+    for (const slot of this.#slots) {
+      if (slot.user !== user || slot.memoryBytes !== memoryBytes || !slot.executor.accepting) continue;
+      if (least === undefined || slot.executor.load < least.executor.load) least = slot;
+    }
+    if (least?.executor.load === 0) return least;
     if (this.#makeRoom(memoryBytes)) return this.#startSlot(user, memoryBytes);
     const depth = job.alone === true || vain > 0 ? 1 : (this.#paces.get(job.tagId)?.depth ?? 1);
-    const [least] = own.sort((a, b) => a.executor.load - b.executor.load);
     if (least === undefined || least.executor.load >= depth) return undefined;
     return least.executor.runningMs < STUCK_MS && least.executor.running?.alone !== true ? least : undefined;
   }
 
   /** What another executor lacks, those in `but` left out. */
-  #lacks(memoryBytes: number, but: ReadonlySet<Slot<J>> = new Set()): "slot" | "memory" | undefined {
-    const kept = [...this.#slots].filter((slot) => !but.has(slot));
-    if (kept.length >= this.#options.slots) return "slot";
-    const taken = kept.reduce((sum, slot) => sum + slot.memoryBytes, 0);
+  #lacks(memoryBytes: number, but?: ReadonlySet<Slot<J>>): "slot" | "memory" | undefined {
+    if (this.#slots.size - (but?.size ?? 0) >= this.#options.slots) return "slot";
+    let taken = 0;
+    for (const slot of this.#slots) if (but?.has(slot) !== true) taken += slot.memoryBytes;
     return memoryBytes > 0 && taken + memoryBytes > (this.#options.memoryBytes ?? Number.POSITIVE_INFINITY)
       ? "memory"
       : undefined;
@@ -228,6 +243,7 @@ export class ExecutorPool<J extends Job = Job> {
 
   /** Ends idle executors, the one idle longest first, until another finds its place; none where that is not enough. */
   #makeRoom(memoryBytes: number): boolean {
+    if (this.#lacks(memoryBytes) === undefined) return true;
     const idle = [...this.#slots].filter(({ executor }) => executor.accepting && executor.load === 0);
     idle.sort((a, b) => a.idleSince - b.idleSince);
     const ending = new Set<Slot<J>>();
@@ -279,6 +295,7 @@ export class ExecutorPool<J extends Job = Job> {
   #assign(slot: Slot<J>, entry: Waiting<J>): void {
     const { job, setup, outcomes } = entry;
     slot.used = true;
+    if (slot.executor.load === 0) slot.runningSinceMs = performance.now();
     slot.executor.addTag(setup);
     this.#where.set(job, slot);
     const from = outcomes.length > 0 ? outcomes.at(-1)!.index + 1 : undefined;
@@ -293,10 +310,10 @@ export class ExecutorPool<J extends Job = Job> {
     this.#where.delete(entry.job);
     const killed = this.#killed.delete(entry.job);
     if (end.state === "done") this.#startFailures = 0;
+    if (end.state !== "returned") slot.ran.push(entry.job.tagId);
     slot.idleSince = performance.now();
     if (slot.use.isFull && slot.executor.load === 0) this.#endSlot(slot, "it holds the memory of earlier calls");
-    this.#notePace(entry.job);
-    const outcomes = [...entry.outcomes, ...end.outcomes];
+    const outcomes = entry.outcomes.length === 0 ? end.outcomes : [...entry.outcomes, ...end.outcomes];
     if (end.state === "returned" && end.error === undefined && !killed && !this.#stopping) {
       const vain = end.outcomes.length > 0 ? 0 : entry.vain + (end.begun === true ? 1 : 0);
       if (vain < MAX_VAIN) this.#waiting.unshift({ ...entry, outcomes, vain });
@@ -304,18 +321,25 @@ export class ExecutorPool<J extends Job = Job> {
     } else {
       entry.resolve({ ...end, outcomes });
     }
-    this.#dispatch();
+    this.#dispatchSoon();
   }
 
-  #notePace(job: J): void {
-    const startedAt = this.#startedAt.get(job);
-    if (startedAt === undefined) return;
-    let pace = this.#paces.get(job.tagId);
-    if (pace === undefined) {
-      pace = new Pace();
-      this.#paces.set(job.tagId, pace);
+  /** Tiny jobs end together, since their outcomes travel together: each has taken its share of the time. */
+  #notePace(slot: Slot<J>): void {
+    const { ran, runningSinceMs } = slot;
+    if (ran.length === 0) return;
+    const nowMs = performance.now();
+    for (const tagId of ran) {
+      if (!this.#tags.has(tagId)) continue;
+      let pace = this.#paces.get(tagId);
+      if (pace === undefined) {
+        pace = new Pace();
+        this.#paces.set(tagId, pace);
+      }
+      pace.note((nowMs - runningSinceMs) / ran.length);
     }
-    pace.note(performance.now() - startedAt);
+    slot.ran = [];
+    slot.runningSinceMs = nowMs;
   }
 
   /** While jobs are handed over, looks now and then whether one holds up others. */
