@@ -21,6 +21,8 @@ export interface Bench {
   readonly huge: boolean;
   /** How often each figure is measured; the warm-up is not among them. */
   readonly runs: number;
+  /** Number of the first run: 0, a warm-up whose figures are thrown away; 1 in a smoke run, which has none. */
+  readonly firstRun: 0 | 1;
   /** Calls of one run of empty calls, one a message; sections scale their own numbers from it. */
   readonly calls: number;
   /** Calls at the same time, in all: the machine's cores. */

@@ -12,6 +12,8 @@ export interface Settings {
   /** Where the figures go as JSON. */
   readonly json: string | undefined;
   readonly runs: number;
+  /** 0, the warm-up, or 1 where there is none. */
+  readonly firstRun: 0 | 1;
   readonly calls: number;
   readonly slots: number;
 }
@@ -66,6 +68,7 @@ export function readSettings(args: readonly string[], sections: readonly string[
     json: values.json,
     contender: values.contender?.toLowerCase(),
     runs: whole("runs", values.runs, smoke ? 1 : DEFAULT_RUNS),
+    firstRun: smoke ? 1 : 0,
     calls: whole("calls", values.calls, smoke ? SMOKE_CALLS : DEFAULT_CALLS),
     slots: availableParallelism(),
   };

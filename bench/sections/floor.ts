@@ -27,7 +27,7 @@ export const floor: Section = {
       ["store results one by one", (run: string) => client.ask("storeResultsSingly", `${run}-s`, count, MESSAGE_BYTES)],
     ] as const;
     const samples = new Map<string, number[]>(steps.map(([label]) => [label, []]));
-    for (let run = 0; run <= bench.runs; run++) {
+    for (let run = bench.firstRun; run <= bench.runs; run++) {
       bench.say(`${run}/${bench.runs}`);
       for (const [label, measure] of steps) {
         const ms = await measure(`run-${run}`);

@@ -14,7 +14,7 @@ async function warm(bench: Bench, site: Site): Promise<Row[]> {
   const client = site.client();
   const worker = await site.worker(bench.slots);
   const found: Record<"p50" | "p95" | "p99", number[]> = { p50: [], p95: [], p99: [] };
-  await client.ask("latencies", bench.smoke ? 2 : WARM_UP_CALLS, SMALL_BYTES);
+  await client.ask("latencies", bench.smoke ? 1 : WARM_UP_CALLS, SMALL_BYTES);
   for (let run = 1; run <= bench.runs; run++) {
     bench.say(`warm ${run}/${bench.runs}`);
     const times = percentiles(await client.ask("latencies", bench.smoke ? 5 : WARM_CALLS, SMALL_BYTES));

@@ -15,8 +15,8 @@ interface Size {
 const LEAST_FOR_PER_CALL = 100_000;
 
 function sizes({ smoke, huge }: Bench): Size[] {
-  const single = smoke ? [200] : [10_000, 100_000];
-  const chunked = smoke ? [1000] : [10_000, 100_000, 1_000_000, ...(huge ? [10_000_000] : [])];
+  const single = smoke ? [] : [10_000, 100_000];
+  const chunked = smoke ? [500] : [10_000, 100_000, 1_000_000, ...(huge ? [10_000_000] : [])];
   return [...single.map((calls) => ({ calls, chunkSize: 1 })), ...chunked.map((calls) => ({ calls, chunkSize: 100 }))];
 }
 
