@@ -54,3 +54,6 @@ export async function findPython(name: string, installing: Installing): Promise<
     versionOf: (each) => new RegExp(`^${each}==(\\S+)`, "m").exec(requirements)?.[1] ?? "",
   };
 }
+
+/** For the clients: nothing is written beside the sources. */
+export const PYTHON_ENV: NodeJS.ProcessEnv = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };

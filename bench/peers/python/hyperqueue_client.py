@@ -1,0 +1,73 @@
+"""`hyperqueue_client.py FOLDER PROGRAM SLOTS`: HyperQueue's server, workers and client, as its package for Python has them."""
+
+import json
+import os
+import sys
+import time
+
+from hyperqueue.cluster import LocalCluster, WorkerConfig
+from hyperqueue.ffi.protocol import JobDescription, TaskDescription
+
+from serve import one_by_one, serve, timed
+from work import text_of
+
+LOOK_S = 0.001
+
+folder, program, slots = sys.argv[1], sys.argv[2], int(sys.argv[3])
+results = os.path.join(folder, "results")
+cluster = LocalCluster(folder)
+# Its workers in Python have one slot each, whatever number of cores they are given.
+for _ in range(slots):
+    cluster.start_worker(WorkerConfig(cores=1))
+# Below `Client.submit`, whose objects a task cost more than the rest of a submit.
+connection = cluster.client().connection
+
+
+def task(index, workload):
+    args = [program, results, workload["work"], str(workload["ms"]), str(index), text_of(index, workload["payloadBytes"])]
+    return TaskDescription(
+        id=index,
+        args=args,
+        cwd=folder,
+        stdout=None,
+        stderr=None,
+        stdin=None,
+        env={},
+        dependencies=(),
+        task_dir=False,
+        priority=0,
+        resource_request=[],
+        crash_limit=None,
+    )
+
+
+def submit(workload):
+    with open(results, "wb"):
+        pass
+    tasks = [task(index, workload) for index in range(workload["calls"])]
+    return connection.submit_job(JobDescription(name=None, tasks=tasks, max_fails=0))
+
+
+def collect(job, check):
+    """Its own `wait_for_jobs` asks once a second; what has been appended is known at once."""
+    rest = b""
+    with open(results, "rb") as file:
+        while check.count < len(check.seen):
+            more = file.read()
+            if not more:
+                time.sleep(LOOK_S)
+                continue
+            *lines, rest = (rest + more).split(b"\n")
+            for line in lines:
+                index, value = line.split(b" ", 1)
+                check.take(int(index), json.loads(value))
+    # The server may not have heard yet of the last one; what is not done yet cannot be forgotten.
+    for _ in range(1000):
+        try:
+            return connection.forget_job(job)
+        except Exception:
+            time.sleep(LOOK_S)
+
+
+run = timed(submit, collect)
+serve({"ready": lambda _: None, "run": run, "latencies": one_by_one(run)})
