@@ -23,6 +23,7 @@ export { type RequestOptions, requestAccess } from "./instance/join.ts";
 export type { SubmitOptions } from "./options.ts";
 export { PermanentError } from "./permanent.ts";
 export type { EndsWith, Made as MadeShare, SharedWith, ShareOptions } from "./share/share.ts";
+export type { Calls } from "./submit/source.ts";
 export type { LoadedCall, TagCall } from "./tag/call.ts";
 export type { ListedTag } from "./tag/list.ts";
 export type { LogPiece, LogText } from "./tag/log.ts";

@@ -23,10 +23,14 @@ function barWidth(columns: number): number {
   return Math.max(5, Math.min(40, (columns || 80) - TEXT_COLUMNS));
 }
 
-function showBar(label: string, total: number): Progress {
+function showBar(label: string, total: number | undefined): Progress {
+  const format =
+    total === undefined
+      ? `${label} {value} calls, {rate}/s`
+      : `${label} {bar} {value}/{total} calls, {rate}/s, {eta_formatted} left`;
   const bar = new SingleBar(
     {
-      format: `${label} {bar} {value}/{total} calls, {rate}/s, {eta_formatted} left`,
+      format,
       stream: process.stderr,
       // Ctrl-C ends a script at once: what the bar changed in the terminal would stay so, such as a hidden cursor.
       hideCursor: false,
@@ -40,7 +44,7 @@ function showBar(label: string, total: number): Progress {
   );
   const started = performance.now();
   const rate = (done: number) => Math.round((done * 1000) / Math.max(1, performance.now() - started));
-  bar.start(total, 0, { rate: 0 });
+  bar.start(total ?? Number.MAX_SAFE_INTEGER, 0, { rate: 0 });
   return {
     update: (done) => bar.update(done, { rate: rate(done) }),
     // Over the bar, which is drawn anew below within a moment.
@@ -53,14 +57,17 @@ function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-function showLines(label: string, total: number): Progress {
+function showLines(label: string, total: number | undefined): Progress {
   let before: { done: number; atMs: number } | undefined;
   let now = 0;
   const line = () => {
     if (before === undefined || before.done === now) return;
     const rate = Number((((now - before.done) * 1000) / (performance.now() - before.atMs)).toPrecision(3));
-    const left = formatDuration(Math.ceil((total - now) / rate) * 1000);
-    say(`${label}: ${now} of ${total} calls, ${rate}/s, ${left} left`);
+    if (total === undefined) say(`${label}: ${now} calls, ${rate}/s`);
+    else {
+      const left = formatDuration(Math.ceil((total - now) / rate) * 1000);
+      say(`${label}: ${now} of ${total} calls, ${rate}/s, ${left} left`);
+    }
     before = { done: now, atMs: performance.now() };
   };
   const timer = setInterval(line, LINE_MS);
@@ -75,8 +82,8 @@ function showLines(label: string, total: number): Progress {
   };
 }
 
-/** @param total number of calls */
-export function showProgress(label: string, total: number, quiet: boolean): Progress {
+/** @param total number of calls; undefined where it is not known */
+export function showProgress(label: string, total: number | undefined, quiet: boolean): Progress {
   if (quiet) return SILENT;
   // The name of a tag may come out of somebody's archive file.
   const harmless = oneLine(label);

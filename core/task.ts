@@ -4,10 +4,10 @@ import { UsageError } from "./errors.ts";
 import { withSession } from "./instance/lease.ts";
 import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions } from "./options.ts";
 import { shown } from "./shown.ts";
-import type { Recorder } from "./submit/recorder.ts";
 import { Recording } from "./submit/recording.ts";
 import { forget, remindOf } from "./submit/reminder.ts";
 import { resumeTag } from "./submit/resume.ts";
+import { type CallSource, type Calls, CallsFailed, GivenSource, isCalls, RecordedSource } from "./submit/source.ts";
 import { submitTag } from "./submit/submit.ts";
 import { Tag } from "./tag/tag.ts";
 import { encodeArguments } from "./values/index.ts";
@@ -55,6 +55,14 @@ export class Call<R> {
 /** A wrapped function. Calling it runs nothing: it records the arguments. */
 export interface Task<A extends unknown[], R> {
   (...args: A): Call<R>;
+  /**
+   * As below, with calls that an iterable (an array, a generator, an async generator, a stream) gives one after the other,
+   * each as the list of its arguments: `costly.submit(cases())` in place of `for (const c of cases()) costly(...c)`. They
+   * are sent as they come and never held all at once, so there may be many millions. Recorded calls come before them.
+   * @throws what the iterable throws; UsageError or UnsupportedValueError where it gives what cannot be a call. Nothing
+   *   is left of the tag then. Else as below; a tag that was cut off is resumed by giving the same calls again.
+   */
+  submit(calls: Calls<Readonly<A>>, options?: SubmitOptions): Promise<Tag<R>>;
   /**
    * Captures the code, sends it with the recorded calls as a new tag, and empties the record. Where that fails they
    * are recorded again, before those that were recorded meanwhile.
@@ -107,7 +115,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     remindOf(wrapped);
     return new Call(record, position);
   };
-  const send = async (calls: Recorder, checked: CheckedOptions): Promise<Tag<R>> => {
+  const send = async (source: CallSource, checked: CheckedOptions): Promise<Tag<R>> => {
     const { defaults } = options;
     const { packages } = checked;
     const captured = await capture(fn, { name: taskName, packages, ...(defaults === undefined ? {} : { defaults }) });
@@ -116,30 +124,40 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     return withSession(checked.instance, async (session) => {
       const archive =
         resume === undefined
-          ? await submitTag(session, taken, calls, checked)
-          : await resumeTag(session, resume, taken, calls, checked);
+          ? await submitTag(session, taken, source, checked)
+          : await resumeTag(session, resume, taken, source, checked);
       return new Tag<R>(archive);
     });
   };
-  const submit = async (submitOptions: SubmitOptions = {}): Promise<Tag<R>> => {
-    const checked = checkSubmitOptions(submitOptions, taskName);
+  const submit = async (first: SubmitOptions | Calls<A> = {}, second: SubmitOptions = {}): Promise<Tag<R>> => {
+    if (typeof first === "function")
+      throw new UsageError(
+        `${taskName}.submit takes calls or options, got a function: a generator function is called first`,
+      );
+    const given = isCalls(first) ? first : undefined;
+    const checked = checkSubmitOptions(isCalls(first) ? second : first, taskName);
     const sending = record;
-    if (sending.calls.length === 0) {
+    if (given === undefined && sending.calls.length === 0) {
       throw new UsageError(
         `nothing to submit: ${taskName} was not called since the last submit. Call it first, once for each set of arguments.`,
       );
     }
     // Before anything is waited for: what is called from now on belongs to the next submit.
     record = new Recording<R>();
+    let source: CallSource | undefined;
     try {
-      const tag = await send(sending.calls, checked);
+      source = given === undefined ? new RecordedSource(sending.calls) : await GivenSource.open(sending.calls, given);
+      if (source.length === 0) throw new UsageError(`nothing to submit: no calls of ${taskName} were given`);
+      const tag = await send(source, checked);
       sending.submitted(tag);
       if (record.calls.length === 0) forget(wrapped);
       return tag;
     } catch (error) {
       record.moveBehind(sending);
       record = sending;
-      throw error;
+      throw error instanceof CallsFailed ? error.cause : error;
+    } finally {
+      await source?.close();
     }
   };
   const wrapped: Task<A, R> = Object.defineProperties(call, {

@@ -4,13 +4,23 @@ import { HumqCommand, prose } from "../command.ts";
 import { defined } from "../defined.ts";
 import { keepStdoutForData, message } from "../output.ts";
 
+/** @throws UsageError where there is none */
+async function* someCalls(calls: AsyncIterable<unknown[]>, file: string): AsyncGenerator<unknown[]> {
+  let isAny = false;
+  for await (const list of calls) {
+    isAny = true;
+    yield list;
+  }
+  if (!isAny) throw new UsageError(`nothing to submit: ${file === "-" ? "stdin" : file} holds no calls`);
+}
+
 export default class Submit extends HumqCommand {
   static override summary = "Send calls of a function in a file, without writing any other code.";
   static override description =
     prose(`FILE is TypeScript or JavaScript and is loaded here, as Node would; FUNCTION is one that it exports (default: the default export,
 or the only function exported). Each line of the --args file is one call: an array holds the arguments in order, an object holds
-them by the parameters' names (a function with one { destructured } parameter gets the object itself). Where a line is wrong,
-nothing is submitted. The tag's name goes to stdout; what the file prints while it loads goes to stderr.
+them by the parameters' names (a function with one { destructured } parameter gets the object itself). The
+lines are sent as they are read, so there may be any number of them; where one is wrong nothing is submitted: what was sent is removed. The tag's name goes to stdout; what the file prints while it loads goes to stderr.
 
 A submit that is cut off (Ctrl-C, a crash, no network) leaves a half-submitted tag: nothing of it runs. The same command once more with
 --resume TAG sends what is missing; humq delete TAG removes it. What is stored is compared with file, calls and options first:
@@ -87,24 +97,18 @@ where they differ nothing is changed.`);
     const instance = await readyInstance(flags.instance);
     const { fn, name } = await loadFunction(args.file);
     const task = asTask(fn, name);
-    let calls = 0;
-    for await (const list of readCalls(flags.args, parametersOf(codeOf(fn)))) {
-      task(...list);
-      calls++;
-    }
-    if (calls === 0)
-      throw new UsageError(`nothing to submit: ${flags.args === "-" ? "stdin" : flags.args} holds no calls`);
     const { package: packages, datacenter: datacenters, "chunk-size": chunkSize, "time-limit": timeLimit } = flags;
     const { "time-request": timeRequest, "max-losses": maxLosses } = flags;
     const { tag: label, cpus, memory, priority, attempts, concurrency, retention, resume } = flags;
     const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency, retention });
     const quiet = flags.quiet || this.jsonEnabled();
-    const tag = await task.submit({
+    const tag = await task.submit(someCalls(readCalls(flags.args, parametersOf(codeOf(fn))), flags.args), {
       ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority, resume }),
       ...limits,
       quiet,
       instance: instance.name,
     });
+    const { length: calls } = tag;
     const expiresMs = tag.expires?.getTime() ?? 0;
     if (!quiet) {
       const { moment } = await import("../table.ts");

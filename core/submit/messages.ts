@@ -1,4 +1,4 @@
-/** From recorded calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
+/** From calls to signed messages: calls into chunks, chunks sealed, sealed bodies signed in pages. */
 import { createHash } from "node:crypto";
 import type { Expiring } from "../broker/expiry.ts";
 import { argumentsId, streamOf, subjectOf } from "../broker/names.ts";
@@ -7,7 +7,7 @@ import { packArguments } from "../trust/arguments.ts";
 import { type CallBody, type CallContext, PAGE_MESSAGES, signPage } from "../trust/call.ts";
 import type { Signer } from "../trust/keys.ts";
 import { SealKind, seal } from "../trust/seal.ts";
-import type { Recorder } from "./recorder.ts";
+import type { CallSource } from "./source.ts";
 
 /** A message holds its arguments up to this many bytes; larger ones lie in parts in the object store. */
 export const INLINE_ARGUMENT_BYTES = 256 * 1024;
@@ -50,6 +50,13 @@ function sealParts(tag: TagContext, first: number, count: number, generation: nu
   });
 }
 
+/** Seals the argument lists of a message's calls where they fit it; else undefined. */
+function sealInline(tag: TagContext, first: number, count: number, generation: number, plaintext: Uint8Array) {
+  if (plaintext.length > INLINE_ARGUMENT_BYTES) return undefined;
+  const sealed = seal(tag.tagKey, { ...tag, kind: SealKind.call, first, count, generation }, plaintext);
+  return { first, count, generation, parts: 0, sealed };
+}
+
 /**
  * Seals the argument lists of a message's calls.
  * @param spill stores the parts of arguments that do not fit a message
@@ -63,10 +70,8 @@ export async function sealCalls(
 ): Promise<CallBody> {
   const count = lists.length;
   const plaintext = packArguments(lists);
-  if (plaintext.length <= INLINE_ARGUMENT_BYTES) {
-    const sealed = seal(tag.tagKey, { ...tag, kind: SealKind.call, first, count, generation }, plaintext);
-    return { first, count, generation, parts: 0, sealed };
-  }
+  const inline = sealInline(tag, first, count, generation, plaintext);
+  if (inline !== undefined) return inline;
   const parts = sealParts(tag, first, count, generation, plaintext);
   await spill(parts);
   const hash = createHash("sha256");
@@ -74,7 +79,7 @@ export async function sealCalls(
   return { first, count, generation, parts: parts.length, sealed: hash.digest() };
 }
 
-/** Which of the recorded calls to sign, and how. */
+/** Which of the calls to sign, and how. */
 export interface Paging {
   chunkSize: number;
   signer: Signer;
@@ -86,8 +91,8 @@ export interface Paging {
   spill: (parts: Part[]) => Promise<void>;
 }
 
-/** Seals and signs the recorded calls, a page at a time. */
-export async function* signedPages(tag: TagContext, calls: Recorder, paging: Paging): AsyncGenerator<Page> {
+/** Seals and signs calls, a page at a time. */
+export async function* signedPages(tag: TagContext, source: CallSource, paging: Paging): AsyncGenerator<Page> {
   const { chunkSize, signer, isStored, spill } = paging;
   let bodies: CallBody[] = [];
   let page = paging.firstPage ?? 0;
@@ -104,10 +109,17 @@ export async function* signedPages(tag: TagContext, calls: Recorder, paging: Pag
     bodies = [];
     return result;
   };
-  for (let first = 0; first < calls.length; first += chunkSize) {
-    if (isStored?.(first) === true) continue;
-    bodies.push(await sealCalls(tag, first, calls.slice(first, first + chunkSize), 0, spill));
-    if (bodies.length === PAGE_MESSAGES) yield finish();
+  for (let first = 0; ; ) {
+    const taken = source.take(chunkSize);
+    // Awaited only where there is something to wait for: that would be thrice for each call.
+    const lists = taken instanceof Promise ? await taken : taken;
+    if (lists.length === 0) break;
+    if (isStored?.(first) !== true) {
+      const inline = sealInline(tag, first, lists.length, 0, packArguments(lists));
+      bodies.push(inline ?? (await sealCalls(tag, first, lists, 0, spill)));
+      if (bodies.length === PAGE_MESSAGES) yield finish();
+    }
+    first += lists.length;
   }
   if (bodies.length > 0) yield finish();
 }

@@ -20,8 +20,9 @@ import { type SealedCode, sealCode } from "../trust/code.ts";
 import type { TagOptions } from "../trust/options.ts";
 import { Claim } from "./claim.ts";
 import { storeCode } from "./code.ts";
-import type { Recorder } from "./recorder.ts";
 import { sendAndClose } from "./send.ts";
+import { type CallSource, type RecordedCalls, RecordedSource } from "./source.ts";
+import { Spool } from "./spool.ts";
 import { SafeStore } from "./store.ts";
 import { type CapturedTask, newArchive, tagOptionsOf } from "./submit.ts";
 import { warning } from "./warning.ts";
@@ -113,7 +114,12 @@ async function* storedCalls(access: TagAccess): AsyncGenerator<CheckedCall> {
  * @returns for each message 1 where it is stored
  * @throws UsageError where a stored call is none of the recorded; RefusedError where one is not what you signed
  */
-async function checkStored(access: TagAccess, calls: Recorder, archive: Archive, quiet: boolean): Promise<Uint8Array> {
+async function checkStored(
+  access: TagAccess,
+  calls: RecordedCalls,
+  archive: Archive,
+  quiet: boolean,
+): Promise<Uint8Array> {
   const { manifest, options, closing } = access;
   const { chunkSize } = options;
   const isClosed = closing !== undefined;
@@ -151,13 +157,13 @@ async function checkStored(access: TagAccess, calls: Recorder, archive: Archive,
  * @param name the tag's name, an unambiguous beginning of it, or `last`
  * @returns the tag's archive, in a temporary file
  * @throws UsageError where calls, code or options are not those of the tag: nothing is changed then; InstanceError where
- *   there is nothing to resume
+ *   there is nothing to resume; CallsFailed where the source fails
  */
 export async function resumeTag(
   session: Session,
   name: string,
   task: CapturedTask,
-  calls: Recorder,
+  source: CallSource,
   options: CheckedOptions,
 ): Promise<Archive> {
   const { nc, identity, link } = session;
@@ -171,10 +177,14 @@ export async function resumeTag(
   const owner = { rootKey: link.rootKey, user: identity.user };
   const code = sealCode(identity.codeSecret, owner, task.code);
   const found = differences(access, code, task, options);
-  if (closing !== undefined && closing.calls !== calls.length)
-    found.push(`it has ${closing.calls} calls and ${calls.length} are recorded`);
   if (found.length > 0) throw refuse(tag, found.join("; "), closing !== undefined);
-  const archive = newArchive(session, manifest, task.name, calls.length);
+  // What is stored is compared with all calls before anything is sent.
+  using spool = source instanceof RecordedSource ? undefined : await Spool.of(source);
+  const calls = spool ?? (source as RecordedSource).calls;
+  if (closing !== undefined && closing.calls !== calls.length)
+    throw refuse(tag, `it has ${closing.calls} calls and ${calls.length} are recorded`, true);
+  const archive = newArchive(session, manifest, task.name);
+  archive.setMeta("calls", calls.length);
   try {
     const claim = closing === undefined ? await Claim.take(store, u, manifest) : undefined;
     const stored = await checkStored(access, calls, archive, quiet);
@@ -190,7 +200,7 @@ export async function resumeTag(
     await sendAndClose(session, store, {
       tag: context,
       lifetime: manifest,
-      calls,
+      source: new RecordedSource(calls),
       chunkSize: options.chunkSize,
       quiet,
       archive: () => archive,

@@ -12,7 +12,7 @@ import { type ClosingRecord, closingRecord, type Manifest } from "../trust/manif
 import { signRecord } from "../trust/signed.ts";
 import type { Claim } from "./claim.ts";
 import { type Page, signedPages, type TagContext } from "./messages.ts";
-import type { Recorder } from "./recorder.ts";
+import type { CallSource } from "./source.ts";
 import type { SafeStore } from "./store.ts";
 import { storeParts, Uploader } from "./upload.ts";
 
@@ -20,7 +20,7 @@ import { storeParts, Uploader } from "./upload.ts";
 export interface Sending {
   tag: TagContext;
   lifetime: Pick<Manifest, "createdMs" | "notAfterMs">;
-  calls: Recorder;
+  source: CallSource;
   chunkSize: number;
   quiet: boolean;
   /** The tag's archive, made when it is first asked for. */
@@ -49,12 +49,12 @@ async function sendCalls(
   uploader: Uploader,
   onPage: (page: Page) => void,
 ): Promise<void> {
-  const { tag, calls, chunkSize, quiet, stored, claim } = sending;
+  const { tag, source, chunkSize, quiet, stored, claim } = sending;
   let apart = false;
   const isNew = stored === undefined;
-  const progress = showProgress("submit", calls.length, quiet);
+  const progress = showProgress("submit", source.length, quiet);
   try {
-    const pages = signedPages(tag, calls, {
+    const pages = signedPages(tag, source, {
       chunkSize,
       signer: session.identity.signer,
       spill: async (parts) => {
@@ -83,11 +83,11 @@ async function sendCalls(
 
 /**
  * Sends calls, then the closing record. Where it fails, or Ctrl-C ends it, the message says how to go on.
- * @throws what was the matter, with what became of the tag
+ * @throws what was the matter, with what became of the tag; CallsFailed where the source has failed
  */
 export async function sendAndClose(session: Session, store: SafeStore, sending: Sending): Promise<ClosingRecord> {
-  const { tag, calls, chunkSize, stored, prepared, archive } = sending;
-  const messages = Math.ceil(calls.length / chunkSize);
+  const { tag, source, chunkSize, stored, prepared, archive } = sending;
+  const messages = source.length === undefined ? Number.POSITIVE_INFINITY : Math.ceil(source.length / chunkSize);
   // The hashes of one page are filed while the broker and the workers have their turn.
   const isOnePage = messages <= PAGE_MESSAGES;
   const late: Page[] = [];
@@ -98,9 +98,11 @@ export async function sendAndClose(session: Session, store: SafeStore, sending: 
   const before = stored?.reduce((sum, isStored) => sum + isStored, 0) ?? 0;
   const uploader = new Uploader(store, tag.u, messages - before);
   const fate = () => {
-    const sent = Math.min((before + uploader.confirmed) * chunkSize, calls.length);
+    const { length } = source;
+    const sent = Math.min((before + uploader.confirmed) * chunkSize, length ?? Number.POSITIVE_INFINITY);
+    const all = length === undefined ? "" : ` of ${length.toLocaleString("en")}`;
     return (
-      `${tag.tag} is ${halfText(sent)} of ${calls.length.toLocaleString("en")}, and none of it runs. Finish it by the same submit ` +
+      `${tag.tag} is ${halfText(sent)}${all}, and none of it runs. Finish it by the same submit ` +
       `once more, with --resume ${tag.tag} (in a script: submit({ resume: "${tag.tag}" })), or remove it: humq delete ${tag.tag}`
     );
   };
@@ -113,7 +115,9 @@ export async function sendAndClose(session: Session, store: SafeStore, sending: 
     const failed = await notPrepared;
     if (failed !== undefined) throw failed.error;
     const { rootKey, user, tag: name } = tag;
-    const closing = { rootKey, user, tag: name, calls: calls.length, messages, chunkSize };
+    // All are taken.
+    const calls = source.length!;
+    const closing = { rootKey, user, tag: name, calls, messages: Math.ceil(calls / chunkSize), chunkSize };
     const u = shortUser(user);
     const closed = store.once(streamOf.tags(u), {
       subject: subjectOf.close(u, name),

@@ -7,6 +7,7 @@ import { expiryOf, manifestExpiry } from "../broker/expiry.ts";
 import { shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { purgeManager } from "../broker/purge.ts";
 import { createQueue } from "../broker/queue.ts";
+import { deleteTag } from "../control/delete.ts";
 import { InstanceError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
 import type { CheckedOptions } from "../options.ts";
@@ -23,8 +24,8 @@ import { Claim } from "./claim.ts";
 import { storeCode } from "./code.ts";
 import { chooseDatacenters } from "./datacenters.ts";
 import type { TagContext } from "./messages.ts";
-import type { Recorder } from "./recorder.ts";
 import { sendAndClose } from "./send.ts";
+import { type CallSource, CallsFailed } from "./source.ts";
 import { SafeStore } from "./store.ts";
 import { warning, warnOfWorkers } from "./warning.ts";
 
@@ -45,7 +46,6 @@ export function newArchive(
   session: Session,
   { tag, createdMs, notAfterMs }: Pick<Manifest, "tag" | "createdMs" | "notAfterMs">,
   task: string,
-  calls: number,
 ): Archive {
   const archive = Archive.createTemporary();
   archive.setMeta("tag", tag);
@@ -54,7 +54,6 @@ export function newArchive(
   archive.setMeta("task", task);
   archive.setMeta("createdMs", createdMs);
   archive.setMeta("expiresMs", notAfterMs);
-  archive.setMeta("calls", calls);
   return archive;
 }
 
@@ -82,14 +81,27 @@ async function removeTag(nc: NatsConnection, u: string, tag: string): Promise<vo
   }
 }
 
+/** Where the calls have failed nothing is left of the tag. */
+async function withdraw(session: Session, tag: string, quiet: boolean): Promise<void> {
+  try {
+    await deleteTag(session, tag);
+  } catch (error) {
+    if (!quiet)
+      warning(
+        `what was sent of ${tag} could not be removed: ${(error as Error).message}. Nothing of it runs; remove it: humq delete ${tag}`,
+      );
+  }
+}
+
 /**
- * Sends recorded calls as a new tag.
+ * Sends calls as a new tag.
  * @returns the archive of the new tag, in a temporary file
+ * @throws CallsFailed where the source fails; what was sent is removed then
  */
 export async function submitTag(
   session: Session,
   task: CapturedTask,
-  calls: Recorder,
+  source: CallSource,
   options: CheckedOptions,
 ): Promise<Archive> {
   const { nc, identity, link } = session;
@@ -126,25 +138,26 @@ export async function submitTag(
     store.once(streamOf.tags(u), { subject: subjectOf.manifest(u, name), data, ...manifestExpiry(lifetime) }),
   ]);
   // Many calls wait until the broker has all that; few go along with it, and are removed again where it does not take it.
-  const isSmall = calls.length <= PAGE_MESSAGES;
+  const isSmall = source.length !== undefined && source.length <= PAGE_MESSAGES;
   let archive: Archive | undefined;
   try {
     if (!isSmall) await prepared;
     const closing = await sendAndClose(session, store, {
       tag,
       lifetime,
-      calls,
+      source,
       chunkSize,
       quiet,
       archive: () => {
-        archive ??= newArchive(session, manifest, task.name, calls.length);
+        archive ??= newArchive(session, manifest, task.name);
         return archive;
       },
       claim: new Claim(store, u, name),
       prepared,
     });
     await warned;
-    const made = archive ?? newArchive(session, manifest, task.name, calls.length);
+    const made = archive ?? newArchive(session, manifest, task.name);
+    made.setMeta("calls", closing.calls);
     rememberFresh(made, {
       u,
       manifest,
@@ -157,6 +170,7 @@ export async function submitTag(
   } catch (error) {
     archive?.close();
     if (isSmall) await prepared.catch(() => removeTag(nc, u, name));
+    if (error instanceof CallsFailed) await withdraw(session, name, quiet);
     throw error;
   }
 }

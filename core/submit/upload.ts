@@ -25,7 +25,7 @@ export class Uploader {
 
   /**
    * @param u short user
-   * @param total messages that will come
+   * @param total messages that will come; infinite where that is not known
    */
   constructor(store: SafeStore, u: string, total: number) {
     this.#store = store;

@@ -28,11 +28,14 @@ export function other(n, text = "") { return 3 * n + text.length; }
 const SCRIPT = `
 import { task } from "humq";
 import { double, other } from "./work.mjs";
-const { calls, from = 0, length = 0, options = {}, code = "double" } = JSON.parse(process.argv[2]);
+const { calls, from = 0, length = 0, options = {}, code = "double", given = false } = JSON.parse(process.argv[2]);
 const work = task(code === "double" ? double : other, { name: "double" });
-for (let i = 0; i < calls; i++) length ? work(from + i, "x".repeat(length)) : work(from + i);
+function* lists() {
+  for (let i = 0; i < calls; i++) yield length ? [from + i, "x".repeat(length)] : [from + i];
+}
+if (!given) for (const list of lists()) work(...list);
 try {
-  const tag = await work.submit(options);
+  const tag = await (given ? work.submit(lists(), options) : work.submit(options));
   console.log(tag.name);
 } catch (error) {
   console.error(error.name + ": " + error.message);
@@ -47,6 +50,8 @@ interface What {
   length?: number;
   options?: object;
   code?: string;
+  /** By a generator, instead of being recorded. */
+  given?: boolean;
 }
 
 let instance: TestInstance;
@@ -203,6 +208,22 @@ describe("a program killed in mid-submit", () => {
           `Finish it .* --resume ${tag} .* humq delete ${tag}\\n$`,
       ),
     );
+    expect(readdirSync(temporary.path)).toEqual([]);
+    await humq("delete", tag);
+  });
+
+  test("calls that an iterable gives are compared and sent again just so", async () => {
+    const options = { cpus: 64, chunkSize: 3 };
+    const what = { calls: 3 * CALLS, given: true, options };
+    const { tag, stored, finished } = await cutOff(what, "SIGINT");
+    expect(finished.stderr).toMatch(/ is half-submitted: [\d,]+ calls? stored, and none of it runs\./);
+    const resume = (other: Partial<What>) => run({ ...what, ...other, options: { ...options, resume: tag } });
+    const refused = await resume({ from: 7 });
+    expect(refused.stderr).toContain(`was submitted with: call 0 has other arguments. Nothing was changed.`);
+    expect((await resume({ calls: 2 })).stderr).toContain("and there are 2 calls now. Nothing was changed");
+    expect(await storedOf(tag)).toBe(stored);
+    expect(await resume({})).toMatchObject({ code: 0, stdout: `${tag}\n` });
+    expect(await storedOf(tag)).toBe(CALLS);
     expect(readdirSync(temporary.path)).toEqual([]);
     await humq("delete", tag);
   });

@@ -11,6 +11,7 @@ import { withSession } from "../../core/instance/lease.ts";
 import { openSession } from "../../core/instance/session.ts";
 import { checkSubmitOptions, type SubmitOptions } from "../../core/options.ts";
 import { Recorder } from "../../core/submit/recorder.ts";
+import { RecordedSource } from "../../core/submit/source.ts";
 import { submitTag } from "../../core/submit/submit.ts";
 import type { AnyFunction } from "../../core/task.ts";
 import { encodeArguments } from "../../core/values/index.ts";
@@ -46,7 +47,7 @@ async function shortLived(
   const checked = { ...checkSubmitOptions({ quiet: true, ...options }, "work"), retentionMs };
   return withSession(
     undefined,
-    async (session) => new Tag(await submitTag(session, { name: "work", code }, calls, checked)),
+    async (session) => new Tag(await submitTag(session, { name: "work", code }, new RecordedSource(calls), checked)),
   );
 }
 

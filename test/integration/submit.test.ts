@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { shortUser, streamOf, subjectOf } from "../../core/broker/names.ts";
 import { StreamReader } from "../../core/broker/read.ts";
-import { type Tag, task } from "../../core/index.ts";
+import { Client, type Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { openTag } from "../../core/tag/access.ts";
 import { collect } from "../support/collect.ts";
@@ -186,6 +186,106 @@ describe("datacenters", () => {
     const work = task(() => 1);
     work();
     await expect(work.submit({ datacenters })).rejects.toMatchObject({ name: "UsageError", message });
+  });
+});
+
+describe("calls that an iterable gives", () => {
+  const sum = () => task((a: number, b: number) => a + b);
+
+  test("are sent with those recorded before them, in chunks that are whole", async () => {
+    const work = sum();
+    for (let i = 0; i < 5; i++) work(i, 1);
+    let closed = false;
+    function* rest(): Generator<[number, number]> {
+      try {
+        for (let i = 5; i < 1000; i++) yield [i, 1];
+      } finally {
+        closed = true;
+      }
+    }
+    using tag = await work.submit(rest(), { chunkSize: 7, quiet: true });
+    expect([tag.length, work.recorded, closed]).toEqual([1000, 0, true]);
+    expect(await stored(tag)).toMatchObject({ closing: { calls: 1000, messages: 143 } });
+    expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+    expect(await collect(tag.results())).toEqual(Array.from({ length: 1000 }, (_, i) => i + 1));
+  });
+
+  test("may come late, be few, and hold large arguments", async () => {
+    const work = task((text: string) => text.length);
+    async function* texts(): AsyncGenerator<[string]> {
+      for (const length of [3, 400_000, 0]) {
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        yield ["x".repeat(length)];
+      }
+    }
+    using tag = await work.submit(texts(), { quiet: true });
+    expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
+    expect(await collect(tag.results())).toEqual([3, 400_000, 0]);
+  });
+
+  test("are not taken ahead of what is sent", async () => {
+    const work = sum();
+    const pulled: number[] = [];
+    let given = 0;
+    function* many(): Generator<[number, number]> {
+      for (; given < 20_000; given++) {
+        if (given % 1000 === 0) pulled.push(work.recorded);
+        yield [given, 0];
+      }
+    }
+    const submitted = work.submit(many(), { quiet: true });
+    work(1, 1);
+    using tag = await submitted;
+    expect([tag.length, given]).toEqual([20_000, 20_000]);
+    // What is called meanwhile belongs to the next submit.
+    expect(new Set(pulled.slice(1))).toEqual(new Set([1]));
+    work.discard();
+  });
+
+  const after = async function* (calls: number, last: () => unknown): AsyncGenerator<[number, number]> {
+    for (let i = 0; i < calls; i++) yield [i, 0];
+    yield last() as [number, number];
+  };
+  const failing = () => {
+    throw new RangeError("no more numbers");
+  };
+  test.each([
+    ["fails itself, soon", 3, failing, { name: "RangeError", message: "no more numbers" }],
+    ["fails itself, late", 5000, failing, { name: "RangeError", message: "no more numbers" }],
+    [
+      "gives no list",
+      2000,
+      () => 7,
+      { name: "UsageError", message: 'call 2001: expected an array of arguments such as [1, "x"], got 7' },
+    ],
+    [
+      "gives what cannot travel",
+      2000,
+      () => [1, { socket: () => undefined }],
+      {
+        name: "UnsupportedValueError",
+        path: "call 2001, argument 2, .socket",
+        message: expect.stringMatching(/^call 2001, argument 2, \.socket: a function cannot travel as a value/),
+      },
+    ],
+  ])("leave nothing behind where what gives them %s", async (_name, calls, last, expected) => {
+    const work = task(function failed(a: number, b: number) {
+      return a + b;
+    });
+    work(1, 2);
+    await expect(work.submit(after(calls, last), { quiet: true })).rejects.toMatchObject(expected);
+    // Recorded ones are recorded again.
+    expect(work.recorded).toBe(1);
+    await using client = await Client.open();
+    expect((await client.tags()).filter(({ tag }) => tag.startsWith("failed"))).toEqual([]);
+    work.discard();
+  });
+
+  test("must be some", async () => {
+    const work = sum();
+    await expect(work.submit([])).rejects.toThrow("nothing to submit: no calls of ");
+    // @ts-expect-error what the compiler refuses is refused without it as well
+    await expect(work.submit(function* () {})).rejects.toThrow("a generator function is called first");
   });
 });
 

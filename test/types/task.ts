@@ -22,6 +22,29 @@ export async function typesFlow(): Promise<void> {
   // @ts-expect-error there is no such option
   await costly.submit({ chunksize: 3 });
 
+  function* cases(): Generator<Parameters<typeof costly>> {
+    for (let i = 0; i < 3; i++) yield [i, "x"];
+  }
+  const given = await costly.submit(cases(), { tag: "given" });
+  expectSame<Same<typeof given, Tag<{ a: number; b: string }>>>();
+  const slowly: AsyncIterable<[number, string]> = (async function* () {
+    yield [1, "x"];
+  })();
+  await costly.submit(slowly);
+  await costly.submit([
+    [1, "x"],
+    [2, "y"],
+  ]);
+  await costly.submit([[1, "x"]] as const);
+  // @ts-expect-error a number parameter takes no text
+  await costly.submit([["1", "x"]]);
+  // @ts-expect-error an argument is missing
+  await costly.submit([[1]]);
+  // @ts-expect-error the function is to be called, it gives no calls itself
+  await costly.submit(cases);
+  // @ts-expect-error there is no such option
+  await costly.submit(cases(), { chunksize: 3 });
+
   const plain: Task<[x: number], number> = task((x: number) => x + 1);
   plain(2);
 
