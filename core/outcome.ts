@@ -3,7 +3,7 @@
  *
  * Format: a canonical record (core/trust/record.ts) of domain `humq/outcome/1`. `value` is `encodeResult`'s or
  * `encodeError`'s bytes; where the value was too large for a message, `parts` says in how many sealed parts (kind
- * `result-part`) it lies in the object store, `bytes` how long it is, and `value` is the SHA-256 of the sealed parts.
+ * `result-part`) it lies in the object store, `bytes` how long it is, and `value` is the hash of their marks (core/trust/parts.ts).
  */
 import { DecodeError } from "./errors.ts";
 import { KEY_BYTES } from "./trust/keys.ts";
@@ -36,7 +36,7 @@ export interface SpilledValue {
   parts: number;
   /** Length of the whole value in bytes. */
   bytes: number;
-  /** SHA-256 over the sealed parts in order, 32 bytes: those of another run of the same call are not these. */
+  /** Of the parts' marks (core/trust/parts.ts), 32 bytes: those of another run of the same call are not these. */
   hash: Uint8Array;
 }
 

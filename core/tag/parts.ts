@@ -1,10 +1,10 @@
 /** Reading a value that lies in parts: so many parts are on their way at once, and so many bytes of values. */
-import { createHash } from "node:crypto";
 import { streamOf, subjectOf } from "../broker/names.ts";
 import { RefusedError } from "../errors.ts";
 import type { SpilledValue } from "../outcome.ts";
 import { PART_BYTES } from "../submit/messages.ts";
 import type { OutcomeMessage } from "../trust/outcome.ts";
+import { PartMarks } from "../trust/parts.ts";
 import { open, type SealContext, SealKind } from "../trust/seal.ts";
 import { MAX_ENCODED_BYTES } from "../values/index.ts";
 import type { OutcomeAccess } from "./outcome.ts";
@@ -77,7 +77,7 @@ async function readAll(
     throw new RefusedError(`result of call ${context.first}: it claims to have ${spilled.bytes} bytes`);
   }
   const value = Buffer.allocUnsafeSlow(spilled.bytes);
-  const hash = createHash("sha256");
+  const marks = new PartMarks();
   let offset = 0;
   let part = 0;
   for await (const sealed of partsOf(access, datacenter, message.partsId, spilled.parts)) {
@@ -85,14 +85,14 @@ async function readAll(
     const plaintext = open(access.tagKey, { ...context, kind: SealKind.resultPart, part, last }, sealed);
     if (plaintext.length > value.length - offset) break;
     value.set(plaintext, offset);
-    hash.update(sealed);
+    marks.add(sealed);
     offset += plaintext.length;
     part++;
   }
   if (part !== spilled.parts || offset !== value.length) {
     throw new RefusedError(`result of call ${context.first}: ${part} of its ${spilled.parts} parts are there`);
   }
-  if (Buffer.compare(hash.digest(), spilled.hash) !== 0) {
+  if (Buffer.compare(marks.digest(), spilled.hash) !== 0) {
     throw new RefusedError(`result of call ${context.first}: its parts are of another run`);
   }
   return value;

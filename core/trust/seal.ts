@@ -177,6 +177,17 @@ export function sealWith(key: Uint8Array, nonce: Uint8Array, data: Uint8Array, p
   return Buffer.concat([nonce, body, cipher.getAuthTag()]);
 }
 
+/** As {@link seal}, of a long text in pieces, whose sealed text comes in pieces too: nonce, ciphertext, tag. Nothing is copied. */
+export function sealPieces(tagKey: Uint8Array, context: SealContext, pieces: readonly Uint8Array[]): Uint8Array[] {
+  const nonce = randomNonce();
+  setChacha(kindKey(tagKey, context.kind), nonce);
+  const cipher = createCipheriv("chacha20-poly1305", subkeyObject(), nonce12, cipherOptions);
+  cipher.setAAD(encodeContext(context), { plaintextLength: pieces.reduce((sum, piece) => sum + piece.length, 0) });
+  const body = pieces.map((piece) => cipher.update(piece));
+  cipher.final();
+  return [nonce, ...body, cipher.getAuthTag()];
+}
+
 /** @throws RefusedError where key, associated data or any byte is not the sealed one */
 export function openWith(key: Uint8Array, data: Uint8Array, sealed: Uint8Array, what: string): Uint8Array {
   if (sealed.length < SEAL_OVERHEAD)

@@ -5,13 +5,24 @@ import { MAX_ENCODED_BYTES } from "./format.ts";
 import { formatPath, type Step } from "./trail.ts";
 import { TooLarge } from "./writer.ts";
 
+/** The bytes of `value` in one piece; see {@link encodePieces}. */
+export function encodeRoot(value: unknown, what: string): Uint8Array {
+  return joined(encodePieces(value, what));
+}
+
+/** What `encodePieces` gave, in one piece. */
+export function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+}
+
 /**
- * The bytes of `value`.
+ * The bytes of `value`, in pieces where it is large: those of byte strings and typed arrays are its own, so it must not change
+ * until they are used.
  *
  * @param what - What the value is, for the path in an error: `result`, `argument 2`.
  * @throws UnsupportedValueError if it, or something in it, cannot leave this process.
  */
-export function encodeRoot(value: unknown, what: string): Uint8Array {
+export function encodePieces(value: unknown, what: string): Uint8Array[] {
   try {
     return encodeGraph(value);
   } catch (failure) {
@@ -26,7 +37,7 @@ export function encodeRoot(value: unknown, what: string): Uint8Array {
   }
 }
 
-function encodeGraph(value: unknown): Uint8Array {
+function encodeGraph(value: unknown): Uint8Array[] {
   const first = new Encoder();
   const bytes = first.encode(value);
   if (!first.repeated) return bytes;

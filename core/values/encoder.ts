@@ -40,7 +40,8 @@ export class Encoder {
     this.depth = trialDepth ?? 0;
   }
 
-  encode(value: unknown): Uint8Array {
+  /** The bytes, in one piece where there is no large byte string or text in it. */
+  encode(value: unknown): Uint8Array[] {
     try {
       this.write(value);
     } catch (error) {

@@ -1,7 +1,8 @@
 import { UnsupportedValueError } from "../errors.ts";
-import { encodeRoot } from "./encode.ts";
+import { encodePieces, encodeRoot } from "./encode.ts";
 
 export { decodeValue, errorLine } from "./decode.ts";
+export { joined } from "./encode.ts";
 export { decodeError, encodeError } from "./errors.ts";
 export { MAX_DEPTH, MAX_ENCODED_BYTES } from "./format.ts";
 export { jsonOf } from "./json.ts";
@@ -26,6 +27,13 @@ export function encodeArguments(args: readonly unknown[]): Uint8Array {
 /** The bytes of what a call returned. Throws UnsupportedValueError with a path such as `result, [3].x`. */
 export function encodeResult(value: unknown): Uint8Array {
   return encodeRoot(value, "result");
+}
+
+/**
+ * The same without a copy: in pieces where the value is large, some of them the value's own memory.
+ */
+export function encodeResultPieces(value: unknown): Uint8Array[] {
+  return encodePieces(value, "result");
 }
 
 /**

@@ -138,16 +138,16 @@ export class Writer {
     this.buffer = Buffer.allocUnsafeSlow(Math.max(size, SCRATCH_BYTES, Math.min(bytesSoFar, 8 * 1024 * 1024)));
   }
 
-  /** All bytes, as a buffer of their own; the writer is done. */
-  finish(): Uint8Array {
+  /** All bytes, in order; large byte strings are those that were given. The writer is done. */
+  finish(): Uint8Array[] {
     if (!this.chunks) {
       const bytes = Buffer.allocUnsafe(this.position);
       this.buffer.copy(bytes, 0, 0, this.position);
       this.release();
-      return bytes;
+      return [bytes];
     }
     this.flush();
-    return Buffer.concat(this.chunks, this.flushed);
+    return this.chunks;
   }
 
   /** Gives the scratch buffer back, also when encoding failed. */

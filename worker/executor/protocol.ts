@@ -163,6 +163,22 @@ export function encodeFrame<K extends MessageKind>(kind: K, body: MessageBody<K>
   return [header, Buffer.from(record.buffer, record.byteOffset, record.byteLength)];
 }
 
+const NOTHING = new Uint8Array();
+
+/** A frame of a sealed part, its bytes given in pieces: they come last in its record, and are not copied. */
+export function encodePartFrame<K extends "part" | "resultPart">(
+  kind: K,
+  body: Omit<MessageBody<K>, "sealed">,
+  sealed: readonly Uint8Array[],
+): Uint8Array[] {
+  const size = sealed.reduce((sum, piece) => sum + piece.length, 0);
+  const [header, record] = encodeFrame(kind, { ...body, sealed: NOTHING } as MessageBody<K>) as [Buffer, Buffer];
+  header.writeUInt32BE(record.length + 1 + size, 0);
+  // In place of the length of nothing.
+  record.writeUInt32BE(size, record.length - 4);
+  return [header, record, ...sealed];
+}
+
 /** @throws DecodeError where the frame's content is no message */
 function decodeFrame(frame: Buffer): Message {
   const kind = kinds[frame[0] ?? kinds.length];

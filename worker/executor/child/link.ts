@@ -5,6 +5,7 @@
 import { Socket } from "node:net";
 import {
   encodeFrame,
+  encodePartFrame,
   FrameReader,
   INPUT_FD,
   type Message,
@@ -12,7 +13,7 @@ import {
   type MessageKind,
   OUTPUT_FD,
 } from "../protocol.ts";
-import { writeAll } from "./write-all.ts";
+import { writeAll, writePieces } from "./write-all.ts";
 
 /** The worker is trusted; the bound only catches a stream that is out of step. */
 const FRAME_LIMIT_BYTES = 1024 * 1024 * 1024;
@@ -51,6 +52,15 @@ export function send<K extends MessageKind>(kind: K, body: MessageBody<K>): void
   try {
     if (size <= JOIN_BYTES) writeAll(OUTPUT_FD, Buffer.concat(pieces, size));
     else for (const piece of pieces) writeAll(OUTPUT_FD, piece);
+  } catch {
+    endGroup();
+  }
+}
+
+/** A sealed part of a large result, in pieces. */
+export function sendPart(body: Omit<MessageBody<"resultPart">, "sealed">, sealed: readonly Uint8Array[]): void {
+  try {
+    writePieces(OUTPUT_FD, encodePartFrame("resultPart", body, sealed));
   } catch {
     endGroup();
   }

@@ -6,12 +6,12 @@
  * it has run whole and go as one pack, unless that takes long (together.ts). Meanwhile the call that runs is noted in a
  * file: should it take the process down, it alone is blamed, and the calls whose outcomes were held are run again.
  */
-import { createHash } from "node:crypto";
 import { encodeOutcome, type OutcomeMeta, type SpilledValue } from "../../../core/outcome.ts";
 import { SEAL_OVERHEAD, type SealContext, seal } from "../../../core/trust/seal.ts";
-import { PART_BYTES } from "../job.ts";
+import { joined } from "../../../core/values/index.ts";
 import type { JobFrame, OutcomeFrame } from "../protocol.ts";
 import { send } from "./link.ts";
+import { sendParts } from "./result-parts.ts";
 import type { KnownTag } from "./tags.ts";
 import { Together } from "./together.ts";
 
@@ -25,6 +25,9 @@ const TINY_CALLS = 16;
 const TINY_MS = 1;
 /** What the record around a value takes at most, the worker's name of up to 63 bytes included. */
 const RECORD_BYTES = 192;
+
+/** The bytes of a value, in order. */
+type Pieces = readonly Uint8Array[];
 
 /** How a call ended. */
 interface Ending {
@@ -64,11 +67,14 @@ export class OutcomeSender {
     if (job.together === 1) this.#together = new Together(job, tag, this.#inlineLimitBytes, () => this.#separate());
   }
 
-  /** Takes the outcome of call `index`, to be sealed and sent now or in a moment. */
-  add(job: JobFrame, tag: KnownTag, index: number, ending: Ending, meta: OutcomeMeta, value: Uint8Array): void {
+  /**
+   * Takes the outcome of call `index`, to be sealed and sent now or in a moment.
+   * @param value its bytes, in pieces where they are many
+   */
+  add(job: JobFrame, tag: KnownTag, index: number, ending: Ending, meta: OutcomeMeta, value: Pieces): void {
     this.#tinyCalls = meta.durationMs < TINY_MS ? this.#tinyCalls + 1 : 0;
     const together = this.#together;
-    if (together !== undefined && !ending.failed && together.add(meta, value)) {
+    if (together !== undefined && !ending.failed && this.#fits(value) && together.add(meta, joined(value))) {
       if (together.isWhole) this.#pack(together);
       return;
     }
@@ -85,7 +91,7 @@ export class OutcomeSender {
     this.#together = undefined;
     const { job, tag } = together;
     let index = job.first;
-    for (const { meta, value } of together.results.calls()) this.#addOne(job, tag, index++, SUCCEEDED, meta, value);
+    for (const { meta, value } of together.results.calls()) this.#addOne(job, tag, index++, SUCCEEDED, meta, [value]);
     this.flush();
   }
 
@@ -105,12 +111,22 @@ export class OutcomeSender {
     return { rootKey, user, tag: name, kind, first, count, generation: job.generation, callHash: job.callHash };
   }
 
-  #addOne(job: JobFrame, tag: KnownTag, index: number, ending: Ending, meta: OutcomeMeta, value: Uint8Array): void {
+  /** Whether a value goes in a message. */
+  #fits(value: Pieces): boolean {
+    const bytes = value.reduce((sum, piece) => sum + piece.length, 0);
+    return bytes + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
+  }
+
+  #addOne(job: JobFrame, tag: KnownTag, index: number, ending: Ending, meta: OutcomeMeta, value: Pieces): void {
     const context = this.#contextOf(job, tag, ending.failed ? "error" : "result", index, 1);
-    const fits = value.length + RECORD_BYTES + SEAL_OVERHEAD <= this.#inlineLimitBytes;
-    const spilled = fits ? undefined : this.#sendParts(job, index, tag.tagKey, context, value);
+    let spilled: SpilledValue | undefined;
+    if (!this.#fits(value)) {
+      // In their order: what is held goes first.
+      this.#send();
+      spilled = sendParts({ job: job.id, index }, tag.tagKey, context, value);
+    }
     const bookkeeping = { ...meta, worker: this.#worker, attempts: job.attempt, losses: job.losses };
-    const plaintext = encodeOutcome(bookkeeping, spilled ?? value);
+    const plaintext = encodeOutcome(bookkeeping, spilled ?? joined(value));
     this.#hold(job.id, index, 1, ending, spilled?.parts ?? 0, seal(tag.tagKey, context, plaintext));
   }
 
@@ -139,19 +155,5 @@ export class OutcomeSender {
     send("done", { outcomes: this.#held });
     this.#held = [];
     this.#heldBytes = 0;
-  }
-
-  #sendParts(job: JobFrame, index: number, tagKey: Uint8Array, context: SealContext, value: Uint8Array): SpilledValue {
-    this.#send();
-    const parts = Math.ceil(value.length / PART_BYTES);
-    const hash = createHash("sha256");
-    for (let part = 0; part < parts; part++) {
-      const piece = value.subarray(part * PART_BYTES, (part + 1) * PART_BYTES);
-      const last = part === parts - 1;
-      const sealed = seal(tagKey, { ...context, kind: "result-part", part, last }, piece);
-      hash.update(sealed);
-      send("resultPart", { job: job.id, index, part, sealed });
-    }
-    return { parts, bytes: value.length, hash: hash.digest() };
   }
 }

@@ -10,7 +10,7 @@
  */
 import { isPermanent } from "../../../core/attempts.ts";
 import { RefusedError } from "../../../core/errors.ts";
-import { encodeResult } from "../../../core/values/index.ts";
+import { encodeResultPieces } from "../../../core/values/index.ts";
 import { decodeArguments, openArguments } from "./arguments.ts";
 import { ActiveCall, type Settled } from "./call.ts";
 import { encodeThrown } from "./errors.ts";
@@ -145,7 +145,7 @@ export class Runner {
   }
 
   #failAll(job: QueuedJob, tag: KnownTag, error: unknown): void {
-    const value = encodeThrown(error, undefined);
+    const value = [encodeThrown(error, undefined)];
     const meta = { startedMs: Date.now(), durationMs: 0 };
     for (let index = job.from; index < job.to; index++) {
       // Code that does not load and arguments that do not decode are the same the next time.
@@ -167,11 +167,11 @@ export class Runner {
 function encodeSettled(
   settled: Settled,
   encodeThrownBy: (error: unknown) => Uint8Array,
-): { failed: boolean; value: Uint8Array } {
-  if (settled.failed) return { failed: true, value: encodeThrownBy(settled.value) };
+): { failed: boolean; value: Uint8Array[] } {
+  if (settled.failed) return { failed: true, value: [encodeThrownBy(settled.value)] };
   try {
-    return { failed: false, value: encodeResult(settled.value) };
+    return { failed: false, value: encodeResultPieces(settled.value) };
   } catch (error) {
-    return { failed: true, value: encodeThrownBy(error) };
+    return { failed: true, value: [encodeThrownBy(error)] };
   }
 }
