@@ -9,7 +9,9 @@ from serve import one_by_one, serve, timed
 from work import text_of
 
 BATCH = 1000
-LOOK_S = 0.001
+# How often is looked for results. More often takes time from the workers.
+LOOK_S = 0.01
+LOOK_FOR_ONE_S = 0.001
 
 
 def submit(workload):
@@ -27,7 +29,7 @@ def collect(ids, check):
     for start in range(0, len(ids), BATCH):
         batch = ids[start : start + BATCH]
         index = {id: start + i for i, id in enumerate(batch)}
-        for id, meta in app.backend.get_many(batch, interval=LOOK_S):
+        for id, meta in app.backend.get_many(batch, interval=LOOK_S if len(batch) > 1 else LOOK_FOR_ONE_S):
             if meta["status"] != "SUCCESS":
                 raise RuntimeError(f"call {index[id]} ended as {meta['status']}: {meta['result']}")
             check.take(index[id], meta["result"])

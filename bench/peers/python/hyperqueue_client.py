@@ -16,7 +16,7 @@ LOOK_S = 0.001
 folder, program, slots = sys.argv[1], sys.argv[2], int(sys.argv[3])
 results = os.path.join(folder, "results")
 cluster = LocalCluster(folder)
-# Its workers in Python have one slot each, whatever number of cores they are given.
+# A worker has one thread of its own: two with one core each were faster than one with two.
 for _ in range(slots):
     cluster.start_worker(WorkerConfig(cores=1))
 # Below `Client.submit`, whose objects a task cost more than the rest of a submit.
