@@ -32,7 +32,7 @@ async function start(redis: Redis, python: Python, { slots, folder, signal }: St
     python.path,
     ["-m", "celery", "--quiet", "-A", "celery_app", "worker", ...pool, ...quiet],
     {
-      env: { ...env, C_FORCE_ROOT: "1", PYTHONWARNINGS: "ignore" },
+      env: { ...env, C_FORCE_ROOT: "1" },
       cwd: folder,
       signal,
       stdio: ["ignore", "ignore", "inherit"],

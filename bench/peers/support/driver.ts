@@ -23,6 +23,7 @@ export class Driver {
   readonly stop: () => Promise<void>;
   readonly #write: (line: string) => void;
   readonly #waiting: PromiseWithResolvers<unknown>[] = [];
+  #over: Error | undefined;
 
   constructor(
     file: string,
@@ -42,15 +43,16 @@ export class Driver {
       else waiting?.reject(new Error(error));
     });
     ended.then((how) => {
-      const reason = new Error(`the client of a peer ended with ${how} while it was asked: ${file} ${args.join(" ")}`);
-      for (const waiting of this.#waiting.splice(0)) waiting.reject(reason);
+      this.#over = new Error(`a peer's process ended with ${how}: ${file} ${args.join(" ")}`);
+      for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#over);
     });
   }
 
-  ask<Q extends keyof Questions>(question: Q, args: Questions[Q]["args"]): Promise<Questions[Q]["answer"]> {
+  async ask<Q extends keyof Questions>(question: Q, args: Questions[Q]["args"]): Promise<Questions[Q]["answer"]> {
+    if (this.#over !== undefined) throw this.#over;
     const waiting = Promise.withResolvers<unknown>();
     this.#waiting.push(waiting);
     this.#write(JSON.stringify({ question, args }));
-    return waiting.promise as Promise<Questions[Q]["answer"]>;
+    return (await waiting.promise) as Questions[Q]["answer"];
   }
 }

@@ -55,5 +55,5 @@ export async function findPython(name: string, installing: Installing): Promise<
   };
 }
 
-/** For the clients: nothing is written beside the sources. */
-export const PYTHON_ENV: NodeJS.ProcessEnv = { ...process.env, PYTHONDONTWRITEBYTECODE: "1" };
+/** For the clients: nothing is written beside the sources, and nothing said about how they are ended. */
+export const PYTHON_ENV: NodeJS.ProcessEnv = { ...process.env, PYTHONDONTWRITEBYTECODE: "1", PYTHONWARNINGS: "ignore" };
