@@ -42,7 +42,7 @@ async function measure(bench: Bench, { calls, chunkSize }: Size): Promise<Row[]>
   const site = await Site.start({ folder, signal: bench.signal, cleanup: own });
   const idle = peakMemoryOf(site.serverPid);
   const client = site.client();
-  const { tag } = await client.ask("submit", emptyCalls(calls, bench.slots), chunkSize);
+  const { tag } = await client.ask("submitGenerated", emptyCalls(calls, bench.slots), chunkSize);
   await client.ask("pause", tag);
   const worker = await site.worker(bench.slots);
   await drainMs(client, tag, calls, bench.signal);
@@ -69,7 +69,7 @@ export const memory: Section = {
   name: "memory",
   title: "Memory of client, worker and server by the size of a tag",
   method:
-    "The most that each process held (its own, executors apart), from submit to archive; a server, a client and a worker of its own for each " +
+    "The most that each process held (its own, executors apart), from submit (from a generator) to archive; a server, a client and a worker of its own for each " +
     "size. One run each.",
   async run(bench) {
     const rows: Row[] = [];

@@ -10,9 +10,11 @@ import { expectExact } from "./throughput.ts";
 /** Arguments and results of every call. */
 const PAYLOAD_BYTES = 1000;
 /** How long a run is to take, about. */
-const RUN_MS = 1000;
+const RUN_MS = 800;
+/** Calls from so many milliseconds on are long: how many fill a run is known before. */
+const LONG_MS = 100;
 /** Runs of long calls: so long that starting and ending count little. */
-const LONG_RUN_MS = 3000;
+const LONG_RUN_MS = 2500;
 const SMOKE_RUN_MS = 100;
 const FIRST_TRY_CALLS = 100;
 /** However fast it is: what a run may put into memory and onto the disk. */
@@ -65,15 +67,20 @@ async function runExact(running: Running, workload: Workload, name: string): Pro
 /** A workload of so many calls that a run takes about as long as it should; gets everything warm on the way. */
 async function sized(bench: Bench, running: Running, kind: Kind, name: string): Promise<Workload> {
   const { slots } = bench;
-  const wantedMs = bench.smoke ? SMOKE_RUN_MS : kind.ms >= 100 ? LONG_RUN_MS : RUN_MS;
+  const wantedMs = bench.smoke ? SMOKE_RUN_MS : kind.ms >= LONG_MS ? LONG_RUN_MS : RUN_MS;
   const most = kind.ms === 0 ? MOST_CALLS : Math.max(slots, Math.ceil((wantedMs / kind.ms) * slots));
   const of = (calls: number): Workload => ({ ...kind, calls, slots, payloadBytes: PAYLOAD_BYTES });
+  if (kind.ms >= LONG_MS) {
+    await runExact(running, of(Math.min(most, 2 * slots)), name);
+    return of(bench.smoke ? 2 * slots : most);
+  }
   let calls = Math.min(most, bench.smoke ? 2 * slots : FIRST_TRY_CALLS);
   for (;;) {
     const tookMs = await runExact(running, of(calls), name);
     const factor = wantedMs / tookMs;
-    if (bench.smoke || factor < 2 || calls === most)
+    if (bench.smoke || factor < 2 || calls === most) {
       return of(Math.min(most, Math.ceil((calls * factor) / slots) * slots));
+    }
     calls = Math.min(most, Math.ceil(calls * Math.min(factor, 10)));
   }
 }
@@ -102,7 +109,7 @@ async function measureKind(bench: Bench, running: Running, name: string, kind: K
     unit: "%",
     samples: times.map((ms) => overhead(workload, ms)),
     note: `${workload.calls} calls, ideal ${idealMs(workload)} ms`,
-    ...(kind.ms >= 100 ? { budget: "overhead" } : {}),
+    ...(kind.ms >= LONG_MS ? { budget: "overhead" } : {}),
   };
   return [rate, over];
 }
