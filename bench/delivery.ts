@@ -50,3 +50,10 @@ export class DeliveryCheck {
 export function isExact(delivery: Delivery): boolean {
   return delivery.missing === 0 && delivery.twice === 0 && delivery.wrong === 0;
 }
+
+/** @throws where a call has not its own right result exactly once */
+export function expectExact(delivery: Delivery, what: string): void {
+  if (isExact(delivery)) return;
+  const { missing, twice, wrong } = delivery;
+  throw new Error(`${what}: of the results ${missing} are missing, ${twice} came twice, ${wrong} are wrong`);
+}

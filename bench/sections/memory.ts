@@ -1,10 +1,11 @@
 import { mkdirSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Cleanup } from "../cleanup.ts";
+import { expectExact } from "../delivery.ts";
 import { Site } from "../humq/site.ts";
 import { peakMemoryOf } from "../processes.ts";
 import type { Bench, Figure, Row, Section } from "../section.ts";
-import { drainMs, emptyCalls, expectExact, SMALL_BYTES } from "./throughput.ts";
+import { drainMs, emptyCalls, SMALL_BYTES } from "./throughput.ts";
 
 interface Size {
   readonly calls: number;

@@ -1,11 +1,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { expectExact } from "../delivery.ts";
 import { makePlainPackage } from "../humq/plain.ts";
 import { type Client, Site, type Variant } from "../humq/site.ts";
 import type { Bench, Figure, Row, Section } from "../section.ts";
 import { summarise } from "../statistics.ts";
 import { textOf, type Workload } from "../workload.ts";
-import { cpuBy, expectExact } from "./throughput.ts";
+import { cpuBy } from "./throughput.ts";
 
 interface Kind extends Variant {
   readonly label: string;

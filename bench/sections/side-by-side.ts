@@ -1,11 +1,11 @@
 import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Contender, isSkipped, type Ready, type Running } from "../contender.ts";
+import { expectExact } from "../delivery.ts";
 import { contenders as floor } from "../floor/contender.ts";
 import { contenders as humq } from "../humq/contender.ts";
 import type { Bench, Figure, Row, Section } from "../section.ts";
 import { idealMs, type Workload } from "../workload.ts";
-import { expectExact } from "./throughput.ts";
 
 /** Arguments and results of every call. */
 const PAYLOAD_BYTES = 1000;

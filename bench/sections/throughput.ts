@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { BudgetName } from "../budgets.ts";
-import { type Delivery, isExact } from "../delivery.ts";
+import { expectExact } from "../delivery.ts";
 import { type Client, Site } from "../humq/site.ts";
 import { cpuOf, descendantsOf } from "../processes.ts";
 import type { Bench, Row, Section } from "../section.ts";
@@ -14,13 +14,6 @@ const LOOK_MS = 50;
 
 export function emptyCalls(calls: number, slots: number): Workload {
   return { name: "no-op", calls, work: "nothing", ms: 0, payloadBytes: SMALL_BYTES, slots };
-}
-
-/** @throws where a call has not its own right result exactly once */
-export function expectExact(delivery: Delivery, what: string): void {
-  if (isExact(delivery)) return;
-  const { missing, twice, wrong } = delivery;
-  throw new Error(`${what}: of the results ${missing} are missing, ${twice} came twice, ${wrong} are wrong`);
 }
 
 /** Milliseconds until all calls of a paused tag have ended, from the moment in which it is let go. */

@@ -1,6 +1,6 @@
+import { expectExact } from "../delivery.ts";
 import { Site } from "../humq/site.ts";
 import type { Bench, Figure, Row, Section } from "../section.ts";
-import { expectExact } from "./throughput.ts";
 
 interface Size {
   readonly label: string;

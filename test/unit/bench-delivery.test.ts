@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { DeliveryCheck, isExact } from "../../bench/delivery.ts";
+import { DeliveryCheck, expectExact, isExact } from "../../bench/delivery.ts";
 import { idealMs, resultOf, textOf } from "../../bench/workload.ts";
 
 test("each call's own result, once, in any order, is exact", () => {
@@ -25,4 +25,11 @@ test("a text has the asked length and its call's index; the ideal time rounds up
   expect(textOf(123456, 4)).toBe("123456:");
   const workload = { name: "", calls: 5, work: "sleep", ms: 10, payloadBytes: 16, slots: 2 } as const;
   expect(idealMs(workload)).toBe(30);
+});
+
+test("a run with one wrong result is an error that says so", () => {
+  expect(() => expectExact({ missing: 0, twice: 0, wrong: 1 }, "work")).toThrow(
+    "work: of the results 0 are missing, 0 came twice, 1 are wrong",
+  );
+  expectExact({ missing: 0, twice: 0, wrong: 0 }, "work");
 });
