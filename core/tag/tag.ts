@@ -23,7 +23,7 @@ import { type Explanation, explainTag } from "../watch/explain.ts";
 import { leased } from "../watch/leased.ts";
 import { type LogsOptions, logsOf } from "../watch/logs.ts";
 import { type RunningCalls, runningCalls } from "../watch/running.ts";
-import { checkWait, type Waited, type WaitOptions, waitFor } from "../watch/wait.ts";
+import { checkWait, tallies, type Waited, type WaitOptions, waitFor } from "../watch/wait.ts";
 import { listWorkers } from "../watch/workers.ts";
 import { openTag } from "./access.ts";
 import { Awaited } from "./awaited.ts";
@@ -191,7 +191,10 @@ export class Tag<R = unknown> {
    */
   async wait(options: WaitOptions = {}): Promise<Waited> {
     checkWait(options, this.length);
-    return waitFor(this.events(options.signal === undefined ? {} : { signal: options.signal }), options);
+    const ended = leased(this.#instance, async (session) =>
+      tallies(await openTag(session, this.name), this.#archive, options.signal),
+    );
+    return waitFor(ended, options);
   }
 
   /** What has been pulled, in call order; `null` for a call without a result (yet). */
