@@ -5,16 +5,16 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import { expiryOf } from "../core/broker/expiry.ts";
 import { Lanes } from "../core/broker/lanes.ts";
-import { streamOf, subjectOf } from "../core/broker/names.ts";
+import { type ChunkName, streamOf, subjectOf } from "../core/broker/names.ts";
 import { lastSequenceOn } from "../core/broker/publish.ts";
 import type { StreamReader } from "../core/broker/read.ts";
-import type { ActiveTag } from "./active.ts";
 import type { Cuts } from "./cuts.ts";
-import type { Job } from "./executor/job.ts";
 import type { OutcomeWriter } from "./outcomes.ts";
 
 /** The message, as far as its place goes. */
-export type PlacedJob = Pick<Job, "first" | "count"> & { tag: ActiveTag };
+export interface PlacedJob extends ChunkName {
+  tag: { runnable: { u: string; tag: string; manifest: Parameters<typeof expiryOf>[0] } };
+}
 
 /** A note says all by its subject. */
 const NOTE = new Uint8Array();

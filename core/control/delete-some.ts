@@ -83,13 +83,17 @@ function placesOf(chosen: readonly StoredCallOutcome[]): Map<number, OutcomePlac
   );
 }
 
-/** Removes outcomes with their parts. @param all whether these are all that there are */
+/**
+ * Removes outcomes with their parts.
+ * @param all whether these are all that there are
+ * @returns where notes are to be left
+ */
 async function removeOutcomes(
   access: TagAccess,
   chosen: readonly StoredCallOutcome[],
   { lastSequence }: OutcomeSubjects,
   all: boolean,
-) {
+): Promise<Map<number, OutcomePlace>> {
   const { session, u, manifest } = access;
   const { tag } = manifest;
   const manager = await purgeManager(session.nc);
@@ -108,13 +112,19 @@ async function removeOutcomes(
     ? (["result", "error"] as const).map((kind) => subjectOf.outcome(u, kind, "*", tag, "*"))
     : chosen.filter((one) => !isPacked(one)).map(({ subject }) => subject);
   for (const filter of singles) await lanes.run(() => manager.streams.purge(results, { filter, seq }));
+  const places = placesOf(chosen);
   const packs = Map.groupBy(chosen.filter(isPacked), ({ subject }) => subject);
   const note = { state: "cancelled", error: encodeError(new CallDeleted()) };
   for (const [subject, of] of packs) {
     const taken = of.map(({ index }) => index);
-    await lanes.run(() => takeOut(access, subject, taken, note));
+    const { datacenter } = parseOutcome(subject);
+    await lanes.run(async () => {
+      if (!(await takeOut(access, subject, taken, note))) return;
+      for (const index of taken) places.set(index, { kind: "result", datacenter });
+    });
   }
   await lanes.done();
+  return places;
 }
 
 async function leaveNotes(access: TagAccess, control: ControlState, places: ReadonlyMap<number, OutcomePlace>) {
@@ -188,8 +198,8 @@ export async function deleteSome(
   if (chosen.length > 0) {
     // Until the notes are there these calls look as if their outcomes had been lost, and this process may be killed.
     await recordCancel(access, rangesOf(deleted), REASON);
-    await removeOutcomes(access, chosen, stored, chosen.length === subjects.length);
-    await leaveNotes(access, control, placesOf(chosen));
+    const places = await removeOutcomes(access, chosen, stored, chosen.length === subjects.length);
+    await leaveNotes(access, control, places);
   }
   if (!downloadedOnly) await removeOutput(access, [...deleted, ...open]);
   return chosen.length + cancelled;

@@ -5,7 +5,7 @@
 import { expiryOf } from "../broker/expiry.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { type ChunkName, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
-import { expectLast, expectNone, isTaken, publish } from "../broker/publish.ts";
+import { expectNone, isTaken, publish } from "../broker/publish.ts";
 import { purgeManager } from "../broker/purge.ts";
 import type { Stored } from "../broker/read.ts";
 import { DecodeError, RefusedError } from "../errors.ts";
@@ -18,8 +18,6 @@ import { encodeOutcomeMessage } from "../trust/outcome.ts";
 import { SealKind, seal } from "../trust/seal.ts";
 
 const AT_ONCE = 32;
-/** Somebody else may be changing the same pack. */
-const TRIES = 5;
 
 /** A note says all by its subject. */
 const NOTE = new Uint8Array();
@@ -84,32 +82,38 @@ async function remove({ session, u }: TagAccess, { subject, seq }: Stored): Prom
 }
 
 /**
- * Takes results out of a pack; what is no pack is removed whole.
- * @param note what is read in their place
+ * Takes results out of a pack; what is no pack is removed whole. What its place holds cannot be changed, so a pack of which
+ * something is left is taken apart first.
+ * @param note what is read in their place, where all of it goes
+ * @returns whether their places are empty now
  */
 export async function takeOut(
   access: TagAccess,
   subject: string,
   indices: readonly number[],
   note: Pick<PackNote, "state" | "error">,
-): Promise<void> {
+): Promise<boolean> {
   const { reader, u, session, manifest, tagKey } = access;
-  for (let tries = 1; ; tries++) {
-    const stored = await reader.last(streamOf.results(u), subject);
-    if (stored === null) return;
-    const opened = await tryOpen(access, stored);
-    if (opened === undefined) return remove(access, stored);
-    const { first, calls, plaintext, context, message } = opened;
-    const offsets = indices.map((index) => index - first);
-    const sealed = seal(tagKey, context, withoutResults(plaintext, calls.length, offsets, note));
-    const data = encodeOutcomeMessage({ ...message, sealed });
-    try {
-      await publish(session.nc, { subject, data, ...expiryOf(manifest) }, expectLast(subject, stored.seq));
-      return;
-    } catch (error) {
-      if (!isTaken(error) || tries === TRIES) throw error;
-    }
+  const stored = await reader.last(streamOf.results(u), subject);
+  if (stored === null) return true;
+  const opened = await tryOpen(access, stored);
+  const taken = new Set(indices);
+  if (opened?.calls.every(({ meta }, i) => meta.state !== undefined || taken.has(opened.first + i)) !== true) {
+    await takeApart(access, stored, taken);
+    return true;
   }
+  const { first, calls, plaintext, context, message } = opened;
+  const offsets = indices.map((index) => index - first);
+  const sealed = seal(tagKey, context, withoutResults(plaintext, calls.length, offsets, note));
+  const data = encodeOutcomeMessage({ ...message, sealed });
+  await remove(access, stored);
+  try {
+    // Whoever is cut off here leaves calls without an outcome, all of which were cancelled before.
+    await publish(session.nc, { subject, data, ...expiryOf(manifest) }, expectNone(subject));
+  } catch (error) {
+    if (!isTaken(error)) throw error;
+  }
+  return false;
 }
 
 /** Stores the results of a pack one by one, those of the calls in `but` left out, and removes it. */

@@ -10,6 +10,7 @@ import { ControlState } from "../control/state.ts";
 import type { Session } from "../instance/session.ts";
 import type { FreshTag } from "./fresh.ts";
 import { openAll, type Pulling } from "./open.ts";
+import { chunkOf } from "./stored.ts";
 
 /** An outcome is heard of a moment before it is stored; so long after it each look follows. */
 const LOOKS_MS = [0, 2, 5, 20, 50, 200];
@@ -32,6 +33,8 @@ export async function listenFor(
     archive,
     control: new ControlState(),
   };
+  // It may come in a pack, under another subject.
+  if (chunkOf(pulling.access, index) !== undefined) return;
   const subject = subjectOf.outcome(tag.u, "*", "*", tag.manifest.tag, index);
   const heard = Promise.withResolvers<boolean>();
   const subscription = nc.subscribe(subject, { max: 1, callback: (error) => heard.resolve(error === null) });
