@@ -12,8 +12,12 @@ import { MOST_LOSSES } from "./trust/options.ts";
 export interface SubmitOptions {
   /** The tag's label; its full name is `<label>_<uuid>`. Letters, digits, - and _. Default: the task's name. */
   tag?: string;
-  /** Calls that travel in one message. More than 1 suits calls far below a millisecond. Default 1. */
-  chunkSize?: number;
+  /**
+   * Calls that travel in one message. More than 1 suits calls far below a millisecond. `"auto"`: as many as take some 20 ms,
+   * 200 at most; for it the first eight calls run once beforehand, as a tag of their own that is deleted again, so it is not
+   * for calls that may run only once. Default 1.
+   */
+  chunkSize?: number | "auto";
   /** Datacenters that may run it. Default: all that may serve you. */
   datacenters?: readonly string[];
   /** npm packages to install on the worker instead of bundling them, such as `sharp@0.34`. Default none. */
@@ -59,6 +63,8 @@ export interface CheckedOptions {
   /** The label where the user gave one. */
   givenLabel: string | undefined;
   chunkSize: number;
+  /** It is to be found out by running some of the calls. */
+  chunkAuto: boolean;
   /** undefined: all that may serve the submitter. */
   datacenters: string[] | undefined;
   packages: string[];
@@ -77,6 +83,9 @@ export interface CheckedOptions {
   quiet: boolean;
   instance: string | undefined;
 }
+
+/** In place of a number of calls in a message: to be found out. */
+const AUTO = "auto";
 
 const BOUNDS = {
   chunkSize: { least: 1, most: MESSAGE_CALLS, default: 1 },
@@ -138,7 +147,7 @@ function whole(name: keyof typeof BOUNDS, value: number | undefined): number {
   if (value === undefined) return bounds.default;
   if (!Number.isInteger(value) || value < bounds.least || value > bounds.most) {
     throw new UsageError(
-      `submit option ${name}: expected a whole number from ${bounds.least} to ${bounds.most}, got ${shown(value)}`,
+      `submit option ${name}: expected a whole number from ${bounds.least} to ${bounds.most}${name === "chunkSize" ? `, or "${AUTO}"` : ""}, got ${shown(value)}`,
     );
   }
   return value;
@@ -230,7 +239,8 @@ export function checkSubmitOptions(options: SubmitOptions, taskName: string): Ch
   return {
     label: tag ?? labelFrom(taskName),
     givenLabel: tag,
-    chunkSize: whole("chunkSize", options.chunkSize),
+    chunkSize: options.chunkSize === AUTO ? SUBMIT_DEFAULTS.chunkSize : whole("chunkSize", options.chunkSize),
+    chunkAuto: options.chunkSize === AUTO,
     datacenters: datacenters === undefined ? undefined : datacenterNames(datacenters),
     packages: packages === undefined ? [] : names("packages", packages),
     cpus: whole("cpus", options.cpus),

@@ -4,6 +4,7 @@ import { UsageError } from "./errors.ts";
 import { withSession } from "./instance/lease.ts";
 import { type CheckedOptions, checkKnown, checkSubmitOptions, type SubmitOptions } from "./options.ts";
 import { shown } from "./shown.ts";
+import { withChunkSize } from "./submit/chunk-size.ts";
 import { Recording } from "./submit/recording.ts";
 import { forget, remindOf } from "./submit/reminder.ts";
 import { resumeTag } from "./submit/resume.ts";
@@ -124,7 +125,7 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
     return withSession(checked.instance, async (session) => {
       const archive =
         resume === undefined
-          ? await submitTag(session, taken, source, checked)
+          ? await submitTag(session, taken, source, await withChunkSize(session, taken, source, checked))
           : await resumeTag(session, resume, taken, source, checked);
       return new Tag<R>(archive);
     });

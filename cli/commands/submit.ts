@@ -54,7 +54,11 @@ where they differ nothing is changed.`);
       multipleNonGreedy: true,
       description: "may run it; default: all that serve you",
     }),
-    "chunk-size": Flags.integer({ helpValue: "N", description: "calls in one message [default: 1]" }),
+    "chunk-size": Flags.string({
+      helpValue: "N|auto",
+      description:
+        "calls in one message; auto: by the time that the first eight take, which run once more for it [default: 1]",
+    }),
     cpus: Flags.integer({ helpValue: "N", description: "cores that one call occupies [default: 1]" }),
     memory: Flags.string({
       helpValue: "2GiB",
@@ -103,7 +107,7 @@ where they differ nothing is changed.`);
     const limits = defined({ timeLimit, timeRequest, memory, attempts, maxLosses, concurrency, retention });
     const quiet = flags.quiet || this.jsonEnabled();
     const tag = await task.submit(someCalls(readCalls(flags.args, parametersOf(codeOf(fn))), flags.args), {
-      ...defined({ packages, datacenters, chunkSize, tag: label, cpus, priority, resume }),
+      ...defined({ packages, datacenters, chunkSize: chunkSizeOf(chunkSize), tag: label, cpus, priority, resume }),
       ...limits,
       quiet,
       instance: instance.name,
@@ -120,4 +124,9 @@ where they differ nothing is changed.`);
     await this.print(tag.name);
     return { tag: tag.name, task: name, calls, expiresMs };
   }
+}
+
+/** A number where it is one; what it may be says the library. */
+function chunkSizeOf(text: string | undefined): number | "auto" | undefined {
+  return text !== undefined && /^-?\d+$/.test(text) ? Number(text) : (text as "auto" | undefined);
 }

@@ -164,10 +164,10 @@ export async function resumeTag(
   name: string,
   task: CapturedTask,
   source: CallSource,
-  options: CheckedOptions,
+  given: CheckedOptions,
 ): Promise<Archive> {
   const { nc, identity, link } = session;
-  const { quiet, retentionMs } = options;
+  const { quiet, retentionMs } = given;
   const store = await SafeStore.open(nc, quiet ? undefined : warning);
   const access = await openLiveTag(session, await findResumed(session, name));
   const { manifest, closing, u, tagKey } = access;
@@ -176,6 +176,8 @@ export async function resumeTag(
     throw new InstanceError(`${tag} was being deleted, so it cannot be resumed. Finish that: humq delete ${tag}`);
   const owner = { rootKey: link.rootKey, user: identity.user };
   const code = sealCode(identity.codeSecret, owner, task.code);
+  // What was found out for it stands.
+  const options = given.chunkAuto ? { ...given, chunkSize: access.options.chunkSize } : given;
   const found = differences(access, code, task, options);
   if (found.length > 0) throw refuse(tag, found.join("; "), closing !== undefined);
   // What is stored is compared with all calls before anything is sent.

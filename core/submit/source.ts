@@ -19,6 +19,8 @@ export interface CallSource {
   readonly length: number | undefined;
   /** The encoded arguments of the next calls, `most` at most; none where all were taken. @throws CallsFailed */
   take(most: number): Uint8Array[] | Promise<Uint8Array[]>;
+  /** The first of the next ones, as far as they are at hand, without taking them. */
+  peek(most: number): Uint8Array[];
   /** No more are wanted. */
   close(): Promise<void>;
 }
@@ -46,6 +48,10 @@ export class RecordedSource implements CallSource {
     const lists = this.calls.slice(this.#next, this.#next + most);
     this.#next += lists.length;
     return lists;
+  }
+
+  peek(most: number): Uint8Array[] {
+    return this.calls.slice(this.#next, this.#next + most);
   }
 
   async close(): Promise<void> {
@@ -99,6 +105,10 @@ export class GivenSource implements CallSource {
     // From here on as many as were asked for, if there are so many: they are one message.
     if (lists.length < most && this.#ahead.length > 0) lists.push(...this.#ahead.splice(0, most - lists.length));
     return lists.length < most ? this.#read(lists, most) : lists;
+  }
+
+  peek(most: number): Uint8Array[] {
+    return [...this.#recorded.peek(most), ...this.#ahead].slice(0, most);
   }
 
   /** Fills `lists` up. */

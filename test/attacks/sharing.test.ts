@@ -164,6 +164,17 @@ test("a datacenter that was not named at the submit runs the tag once it is adde
       using read = await Tag.fromQueue(tag.name);
       expect(await read.result(0)).toBe(70);
     });
+    // So are the results of whole chunks, which lie in one message each.
+    for (const n of [3, 4, 5, 6, 7]) mixed(n);
+    using chunked = await mixed.submit({ quiet: true, datacenters: ["gpu"], chunkSize: 2 });
+    await chunked.wait();
+    await chunked.share("bob");
+    await as(bob, async () => {
+      using read = await Tag.fromQueue(chunked.name);
+      expect(await read.status()).toMatchObject({ succeeded: 5, errors: 0, ended: { gpu: 5 } });
+      expect(await read.pull({ quiet: true })).toBe(0);
+      expect(await collect(read.results())).toEqual([30, 40, 50, 60, 70]);
+    });
   });
   await worker.stop();
 });

@@ -166,7 +166,7 @@ describe("submit", () => {
         ["work.ts#add", "--chunk-size", "0"],
         "[1]",
         2,
-        /^--chunk-size: expected a whole number from 1 to 100000, got 0$/,
+        /^--chunk-size: expected a whole number from 1 to 100000, or "auto", got 0$/,
       ],
       [
         "a datacenter that does not serve",

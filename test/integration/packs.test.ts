@@ -9,6 +9,7 @@ import { purgeManager } from "../../core/broker/purge.ts";
 import { type Stored, StreamReader } from "../../core/broker/read.ts";
 import { type SubmitOptions, Tag, task } from "../../core/index.ts";
 import { openSession, type Session } from "../../core/instance/session.ts";
+import { listTags } from "../../core/tag/list.ts";
 import { ChunkPlaces } from "../../worker/chunk-place.ts";
 import { Cuts } from "../../worker/cuts.ts";
 import { OutcomeWriter } from "../../worker/outcomes.ts";
@@ -21,11 +22,13 @@ let session: Session;
 let nc: NatsConnection;
 let reader: StreamReader;
 let u: string;
-/** Which calls ran, as they say themselves; `/hold/N` is answered late. */
+/** Which calls ran, as they say themselves; what first asks to be held is never answered. */
 const runs: string[] = [];
 const outside = createServer((request, response) => {
-  runs.push(request.url!.slice(1));
-  if (request.url!.startsWith("/hold/")) return;
+  const run = request.url!.slice(1);
+  const isFirst = !runs.includes(run);
+  runs.push(run);
+  if (run.startsWith("hold/") && isFirst) return;
   response.end();
 });
 let url: string;
@@ -160,7 +163,7 @@ describe("a chunk that does not succeed whole", () => {
     runs.length = 0;
     const work = task(async (where: string, x: number) => {
       await fetch(`${where}/ran/${x}`);
-      if (x === 5) await Promise.race([fetch(`${where}/hold/${x}`), new Promise((end) => setTimeout(end, 20_000))]);
+      if (x === 5) await fetch(`${where}/hold/${x}`);
       return x;
     });
     for (let i = 0; i < 8; i++) work(url, i);
@@ -184,6 +187,25 @@ describe("a chunk that does not succeed whole", () => {
     expect([tag.nResults, tag.nErrors]).toEqual([5, 15]);
     expect(await tag.status()).toMatchObject({ succeeded: 5, errors: 15 });
   });
+});
+
+test("chunkSize auto goes by how long the first calls take where they run, and leaves no other tag", async () => {
+  await using _worker = await startWorker();
+  const before = (await listTags(session)).map(({ tag: name }) => name);
+  using tag = await submitted(640, { chunkSize: "auto" });
+  expect(await tag.pull({ blocking: true })).toBe(0);
+  expect(await collect(tag.results())).toEqual(upTo(640).map((x) => ({ x: 2 * x })));
+  // So many that there are 64 messages.
+  expect(await placesOf(tag)).toContain("pack 630-639");
+  expect((await listTags(session)).map(({ tag: name }) => name)).toEqual([...before, tag.name]);
+  // Nobody is kept waiting who has a few calls.
+  using few = await submitted(20, { chunkSize: "auto" });
+  expect(await few.pull({ blocking: true })).toBe(0);
+  expect(await placesOf(few)).toEqual(
+    upTo(20)
+      .map((index) => `result ${index}`)
+      .sort(),
+  );
 });
 
 test("two workers, one with a pack and one with single results: a chunk is stored one way only", async () => {

@@ -5,6 +5,7 @@ import { task } from "../../core/task.ts";
 const DEFAULTS = {
   label: "costly",
   chunkSize: 1,
+  chunkAuto: false,
   datacenters: undefined,
   packages: [],
   cpus: 1,
@@ -62,6 +63,7 @@ test("given, every option is taken; durations are milliseconds, lists are sets",
     givenLabel: "night-run_2",
     resume: "night-run_2_5",
     chunkSize: 100,
+    chunkAuto: false,
     datacenters: ["gpu", "local"],
     packages: ["sharp@0.34"],
     cpus: 4,
@@ -90,7 +92,7 @@ test.each([
   expect(checkSubmitOptions({}, name).label).toBe(label);
 });
 
-const whole = (name: string, least: number, most: number, got: string) =>
+const whole = (name: string, least: number, most: number | string, got: string) =>
   `UsageError: submit option ${name}: expected a whole number from ${least} to ${most}, got ${got}`;
 const tagMessage = (got: string) =>
   `UsageError: submit option tag: expected letters, digits, - and _ (at most 63, no - or _ in front), got ${got}`;
@@ -109,10 +111,10 @@ test.each<[unknown, string]>([
   [{ tag: "-a" }, tagMessage('"-a"')],
   [{ tag: "x".repeat(64) }, tagMessage(`"${"x".repeat(64)}"`)],
   [{ tag: 5 }, tagMessage("5")],
-  [{ chunkSize: 0 }, whole("chunkSize", 1, 100_000, "0")],
-  [{ chunkSize: 1.5 }, whole("chunkSize", 1, 100_000, "1.5")],
-  [{ chunkSize: "8" }, whole("chunkSize", 1, 100_000, '"8"')],
-  [{ chunkSize: 100_001 }, whole("chunkSize", 1, 100_000, "100001")],
+  [{ chunkSize: 0 }, whole("chunkSize", 1, '100000, or "auto"', "0")],
+  [{ chunkSize: 1.5 }, whole("chunkSize", 1, '100000, or "auto"', "1.5")],
+  [{ chunkSize: "8" }, whole("chunkSize", 1, '100000, or "auto"', '"8"')],
+  [{ chunkSize: 100_001 }, whole("chunkSize", 1, '100000, or "auto"', "100001")],
   [{ cpus: 0 }, whole("cpus", 1, 4096, "0")],
   [{ priority: 1001 }, whole("priority", -1000, 1000, "1001")],
   [{ priority: Number.NaN }, whole("priority", -1000, 1000, "NaN")],

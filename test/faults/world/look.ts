@@ -50,9 +50,12 @@ export function lookAt(instance: Instance, name: string): Promise<Look> {
     const slots: Slot[] = [];
     for await (const { subject, seq, data } of messagesOf(nc, `KV_humq_results_${u}`)) {
       const [, , kind, datacenter, tag, index, more] = subject.split(".");
-      if ((kind !== "result" && kind !== "error") || more !== undefined) continue;
+      if (!["result", "error", "pack"].includes(kind!) || more !== undefined) continue;
       const digest = createHash("sha256").update(data).digest("hex");
-      slots.push({ tag: tag!, index: Number(index), place: `${kind} ${datacenter}`, seq, digest });
+      // A pack is the outcome of each of its calls.
+      const [first, last = first] = index!.split("-").map(Number);
+      for (let call = first!; call <= last!; call++)
+        slots.push({ tag: tag!, index: call, place: `${kind} ${datacenter}`, seq, digest });
     }
     return { name, slots };
   });
