@@ -10,7 +10,7 @@ export interface Workload {
   readonly calls: number;
   /**
    * `nothing`: returns at once. `sleep`: a timer of `ms` (frees the processor). `cpu`: computes until its thread has used
-   * `ms` of processor time, by the thread's own clock: a crowded machine makes it longer, never lighter.
+   * `ms` of processor time: a crowded machine makes it longer, never lighter.
    */
   readonly work: "nothing" | "sleep" | "cpu";
   /** Milliseconds a call takes by itself; 0 for `nothing`. */
