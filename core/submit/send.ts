@@ -14,7 +14,7 @@ import type { Claim } from "./claim.ts";
 import { type Page, signedPages, type TagContext } from "./messages.ts";
 import type { CallSource } from "./source.ts";
 import type { SafeStore } from "./store.ts";
-import { storeParts, Uploader } from "./upload.ts";
+import { PartUploader, Uploader } from "./upload.ts";
 
 /** What is to be sent. */
 export interface Sending {
@@ -51,16 +51,18 @@ async function sendCalls(
 ): Promise<void> {
   const { tag, source, chunkSize, quiet, stored, claim } = sending;
   let apart = false;
+  const argumentParts = new PartUploader(store, stored === undefined, () => claim.check());
   const isNew = stored === undefined;
   const progress = showProgress("submit", source.length, quiet);
   try {
     const pages = signedPages(tag, source, {
       chunkSize,
       signer: session.identity.signer,
-      spill: async (parts) => {
+      spill: (parts) => {
         apart = true;
-        await storeParts(store, parts, isNew, () => claim.check());
+        return argumentParts.add(parts);
       },
+      spilled: () => argumentParts.done(),
       ...(!isNew && {
         isStored: (first) => stored[first / chunkSize] === 1,
         // Beyond those of the submit that was cut off.

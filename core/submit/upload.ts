@@ -11,7 +11,7 @@ import type { SafeStore } from "./store.ts";
 const BATCH_WORTH = 150;
 const BATCHES_AT_ONCE = 2;
 const SINGLES_AT_ONCE = 64;
-const PARTS_AT_ONCE = 8;
+const PARTS_AT_ONCE = 16;
 const BATCH_BYTES = 16 * 2 ** 20;
 
 export class Uploader {
@@ -85,28 +85,58 @@ export class Uploader {
   }
 }
 
-/**
- * Stores parts of one call's arguments.
- * @param isNew nothing of them can be stored yet
- * @param check throws where somebody else has gone on with the tag
- */
-export async function storeParts(
-  store: SafeStore,
-  parts: readonly Part[],
-  isNew: boolean,
-  check?: () => Promise<void>,
-): Promise<void> {
-  const [first] = parts;
-  if (first === undefined) return;
-  try {
-    if (isNew) {
-      const lanes = new Lanes(PARTS_AT_ONCE);
-      for (const part of parts) await lanes.run(() => Line.of(store.nc).whileUp(() => publish(store.nc, part)));
-      await lanes.done();
-      return;
-    }
-  } catch (error) {
-    if (!isPassing(error)) throw error;
+/** Stores parts of calls' arguments, side by side where nothing of them can be stored yet. */
+export class PartUploader {
+  readonly #store: SafeStore;
+  readonly #isNew: boolean;
+  readonly #check: () => Promise<void>;
+  #lanes = new Lanes(PARTS_AT_ONCE);
+  /** Those of which not every part is confirmed, by call. */
+  readonly #unsure = new Set<readonly Part[]>();
+
+  /** @param check throws where somebody else has gone on with the tag */
+  constructor(store: SafeStore, isNew: boolean, check: () => Promise<void>) {
+    this.#store = store;
+    this.#isNew = isNew;
+    this.#check = check;
   }
-  await store.parts(first.stream, parts, 0, check);
+
+  /** Takes all parts of one call's arguments. Resolves when the next may come. */
+  async add(parts: readonly Part[]): Promise<void> {
+    this.#unsure.add(parts);
+    if (!this.#isNew) return this.#again();
+    let left = parts.length;
+    await this.#unlessPassing(async () => {
+      for (const part of parts) {
+        await this.#lanes.run(async () => {
+          await Line.of(this.#store.nc).whileUp(() => publish(this.#store.nc, part));
+          if (--left === 0) this.#unsure.delete(parts);
+        });
+      }
+    });
+  }
+
+  /** Resolves when all are stored. */
+  async done(): Promise<void> {
+    await this.#unlessPassing(() => this.#lanes.done());
+  }
+
+  async #unlessPassing(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      await this.#lanes.done().catch(() => undefined);
+      this.#lanes = new Lanes(PARTS_AT_ONCE);
+      await this.#again();
+    }
+  }
+
+  /** Stores what is missing of them, looking first. */
+  async #again(): Promise<void> {
+    for (const parts of this.#unsure) {
+      await this.#store.parts(parts[0]!.stream, parts, 0, this.#check);
+      this.#unsure.delete(parts);
+    }
+  }
 }

@@ -1,4 +1,4 @@
-/** What tells the sealed parts of one run's large result from those of another. */
+/** Large values in parts: how they are cut, and what tells the sealed parts of one run's large result from those of another. */
 import { createHash } from "node:crypto";
 import { AUTH_TAG_BYTES, NONCE_BYTES } from "./seal.ts";
 
@@ -19,4 +19,23 @@ export class PartMarks {
   digest(): Uint8Array {
     return this.#hash.digest();
   }
+}
+
+/** Cuts bytes in pieces into parts of `partBytes`, the last one shorter, each in pieces again. */
+export function* cutPieces(pieces: readonly Uint8Array[], partBytes: number): Generator<Uint8Array[]> {
+  let part: Uint8Array[] = [];
+  let room = partBytes;
+  for (const piece of pieces) {
+    for (let from = 0; from < piece.length; ) {
+      const taken = piece.subarray(from, from + room);
+      part.push(taken);
+      from += taken.length;
+      room -= taken.length;
+      if (room > 0) continue;
+      yield part;
+      part = [];
+      room = partBytes;
+    }
+  }
+  if (part.length > 0) yield part;
 }

@@ -264,8 +264,15 @@ function encodeWith(write: (writer: Writer) => void): Uint8Array {
   return encoded;
 }
 
-/** Defines a record; `domain` is `humq/<what>/<version>`. */
-export function recordType<T extends object>(domain: string, fields: { [K in keyof T]: Field<T[K]> }): RecordType<T> {
+/**
+ * Defines a record; `domain` is `humq/<what>/<version>`.
+ * @param mostBytes what is longer is not decoded, default 64 MB
+ */
+export function recordType<T extends object>(
+  domain: string,
+  fields: { [K in keyof T]: Field<T[K]> },
+  mostBytes = MAX_RECORD_BYTES,
+): RecordType<T> {
   const body = struct(fields);
   const front = encodeWith((writer) => text.write(writer, domain));
   return {
@@ -276,7 +283,7 @@ export function recordType<T extends object>(domain: string, fields: { [K in key
         body.write(writer, value);
       }),
     decode(encoded) {
-      if (encoded.length > MAX_RECORD_BYTES) throw new DecodeError(`${domain}: ${encoded.length} bytes is too large`);
+      if (encoded.length > mostBytes) throw new DecodeError(`${domain}: ${encoded.length} bytes is too large`);
       const reader = new Reader(encoded);
       if (!reader.skip(front)) {
         const found = text.read(reader);

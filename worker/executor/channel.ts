@@ -1,6 +1,13 @@
 /** The worker's end of the pipes to an executor. */
 import type { Duplex } from "node:stream";
-import { encodeFrame, FrameReader, type Message, type MessageBody, type MessageKind } from "./protocol.ts";
+import {
+  encodeFrame,
+  encodePartFrame,
+  FrameReader,
+  type Message,
+  type MessageBody,
+  type MessageKind,
+} from "./protocol.ts";
 
 export class Channel {
   readonly #output: Duplex;
@@ -16,12 +23,23 @@ export class Channel {
 
   /** Resolves when the message has left this process, or never will. */
   send<K extends MessageKind>(kind: K, body: MessageBody<K>): Promise<void> {
+    return this.#write(() => encodeFrame(kind, body));
+  }
+
+  /** The same of a sealed part of a job's arguments. */
+  sendPart(body: Omit<MessageBody<"part">, "sealed">, sealed: Uint8Array): Promise<void> {
+    return this.#write(() => encodePartFrame("part", body, [sealed]));
+  }
+
+  #write(encode: () => Uint8Array[]): Promise<void> {
     const output = this.#output;
     if (!output.writable) return Promise.resolve();
+    const pieces = encode();
     output.cork();
-    const [header, record] = encodeFrame(kind, body);
-    output.write(header);
-    const written = new Promise<void>((resolve) => output.write(record, () => resolve()));
+    const written = new Promise<void>((resolve) => {
+      for (const [i, piece] of pieces.entries())
+        output.write(piece, i === pieces.length - 1 ? () => resolve() : undefined);
+    });
     output.uncork();
     return written;
   }

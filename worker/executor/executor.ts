@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { closeSync } from "node:fs";
-import { sendParts } from "./argument-parts.ts";
+import { ArgumentSender } from "./argument-parts.ts";
 import { CallLimits } from "./call-limits.ts";
 import { Channel } from "./channel.ts";
 import { endCause } from "./end-cause.ts";
@@ -50,6 +50,7 @@ export class Executor<J extends Job = Job> {
   readonly #table: JobTable<J>;
   readonly #output: OutputRouter<J>;
   readonly #channel: Channel;
+  readonly #arguments: ArgumentSender<J>;
   readonly #limits: CallLimits;
   readonly #told: ToldTags;
   #unsent: HeldJob<J>[] = [];
@@ -80,6 +81,7 @@ export class Executor<J extends Job = Job> {
     this.#output = new OutputRouter(this.#table, handlers, marker, outputLimitBytes, onPrinted);
     this.#launched = launch(options);
     this.#channel = new Channel(this.#launched, Math.max(inlineLimitBytes, PART_BYTES) + FRAME_SLACK_BYTES);
+    this.#arguments = new ArgumentSender(this.#channel, this.#table, (held, error) => this.#giveUp(held, error));
     this.#told = new ToldTags(this.#channel, this.#launched.packagesPath);
     this.#group = new ProcessGroup(this.#launched);
     this.#limits = new CallLimits(this.#group, options, {
@@ -201,6 +203,7 @@ export class Executor<J extends Job = Job> {
     this.#begun++;
     this.#limits.next();
     this.#output.startJob();
+    this.#arguments.next();
     this.#handlers.onRunning?.(held.job);
   }
 
@@ -209,10 +212,7 @@ export class Executor<J extends Job = Job> {
     this.#unsent = [];
     if (jobs.length === 0) return;
     this.#channel.send("run", { jobs: jobs.map((held) => held.frame()) });
-    for (const held of jobs) {
-      const { parts } = held.job;
-      if (parts !== undefined) sendParts(this.#channel, held, parts).catch((error) => this.#giveUp(held, error));
-    }
+    for (const held of jobs) this.#arguments.add(held);
   }
 
   /** Its arguments do not come, and it waits for them, so it has not been started. */

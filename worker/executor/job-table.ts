@@ -89,6 +89,14 @@ export class JobTable<J extends Job> {
     return this.#jobs.get(id);
   }
 
+  /** Whether it is the first, or would be if that one ended. */
+  isNear(held: HeldJob<J>): boolean {
+    if (held === this.#head) return true;
+    const jobs = this.#jobs.values();
+    jobs.next();
+    return jobs.next().value === held;
+  }
+
   /** Those behind the first. */
   waiting(): HeldJob<J>[] {
     return [...this.#jobs.values()].slice(1);

@@ -1,7 +1,9 @@
-import { DecodeError } from "../../../core/errors.ts";
+import { DecodeError, RefusedError } from "../../../core/errors.ts";
 import { unpackArguments } from "../../../core/trust/arguments.ts";
 import { open, type SealContext } from "../../../core/trust/seal.ts";
 import { decodeValue } from "../../../core/values/index.ts";
+import { noteLarge } from "../../../core/young-garbage.ts";
+import { PART_BYTES } from "../job.ts";
 import type { QueuedJob } from "./queue.ts";
 import type { KnownTag } from "./tags.ts";
 
@@ -14,14 +16,21 @@ export function openArguments(job: QueuedJob, tag: KnownTag): Uint8Array {
   const { first, count, generation } = job;
   const context: SealContext = { rootKey, user, tag: name, kind: "call", first, count, generation };
   if (job.parts === 0) return open(tagKey, context, job.sealed);
-  const pieces: Uint8Array[] = [];
+  // One piece of memory for all, and never sealed and opened bytes of all of them side by side.
+  const plaintext = Buffer.allocUnsafeSlow(job.parts * PART_BYTES);
+  let bytes = 0;
   for (let part = 0; part < job.parts; part++) {
     const last = part === job.parts - 1;
-    pieces.push(open(tagKey, { ...context, kind: "call-part", part, last }, job.received[part]!));
-    // Sealed and opened bytes of large arguments need not lie in memory side by side.
+    const piece = open(tagKey, { ...context, kind: "call-part", part, last }, job.received[part]!);
     job.received[part] = new Uint8Array();
+    if (piece.length > plaintext.length - bytes) {
+      throw new RefusedError(`the arguments of call ${first} come in larger parts than there are`);
+    }
+    plaintext.set(piece, bytes);
+    bytes += piece.length;
+    noteLarge(2 * PART_BYTES);
   }
-  return Buffer.concat(pieces);
+  return plaintext.subarray(0, bytes);
 }
 
 /**
