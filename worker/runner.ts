@@ -13,12 +13,12 @@ import { type CallJob, jobOf } from "./call-job.ts";
 import { judge, type Verdict } from "./control.ts";
 import type { Cuts } from "./cuts.ts";
 import type { JobEnd, Outcome, TagSetup } from "./executor/job.ts";
-import type { ExecutorPool } from "./executor/pool.ts";
 import { within } from "./executor/timing.ts";
 import { BegunNotes } from "./limits/begun.ts";
 import { History, Remaining } from "./limits/history.ts";
 import type { Log } from "./log.ts";
 import { OutcomeStore } from "./outcome-store.ts";
+import type { Executors } from "./parts.ts";
 import type { Delivery } from "./pull.ts";
 import { Settler } from "./settler.ts";
 import { isCallsError } from "./setup.ts";
@@ -68,7 +68,7 @@ export class Runner {
   readonly #held = new Map<Delivery, Promise<void>>();
   readonly #jobs = new Set<CallJob>();
   readonly #stopped = Promise.withResolvers<undefined>();
-  #pool: ExecutorPool<CallJob> | undefined;
+  #pool: Executors | undefined;
   #stopping = false;
 
   constructor(options: RunnerOptions) {
@@ -81,7 +81,7 @@ export class Runner {
   }
 
   /** The pool tells the runner of its jobs, so it is made after it. */
-  use(pool: ExecutorPool<CallJob>): void {
+  use(pool: Executors): void {
     this.#pool = pool;
   }
 

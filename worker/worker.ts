@@ -11,16 +11,14 @@ import { timeAskedMs } from "../core/trust/options.ts";
 import { PROTOCOL, VERSION } from "../core/version.ts";
 import { ActiveTag } from "./active.ts";
 import { Audit } from "./audit/audit.ts";
-import type { CallJob } from "./call-job.ts";
 import { CodeCache } from "./code.ts";
 import { Cuts } from "./cuts.ts";
 import { Discovery } from "./discovery.ts";
 import type { TagSetup } from "./executor/job.ts";
-import { ExecutorPool } from "./executor/pool.ts";
 import { Feeder } from "./feeder.ts";
 import { checkDemands } from "./isolation/demands.ts";
 import { closeInspector } from "./isolation/inspector.ts";
-import { detectIsolation, type Isolation, mayRun } from "./isolation/isolation.ts";
+import { type Isolation, mayRun } from "./isolation/isolation.ts";
 import { Leases } from "./lease/leases.ts";
 import { type Allowance, allowanceOf } from "./limits/allowance.ts";
 import { lackOf, workerMemoryBytes, workerSlots } from "./limits/capacity.ts";
@@ -32,6 +30,7 @@ import { LogWriter } from "./logs.ts";
 import { workerName } from "./name.ts";
 import type { WorkerOptions } from "./options.ts";
 import { packagesFolder } from "./packages/index.ts";
+import { type Executors, OWN_PARTS } from "./parts.ts";
 import { PerUser } from "./per-user.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
@@ -66,7 +65,7 @@ export class Worker {
   readonly #runner: Runner;
   readonly #leave: Leave;
   readonly #leases: Leases;
-  readonly #pool: ExecutorPool<CallJob>;
+  readonly #pool: Executors;
   readonly #expiry: NodeJS.Timeout;
   readonly #registry: Registry;
   readonly #setups = new Map<string, Promise<TagSetup>>();
@@ -80,12 +79,12 @@ export class Worker {
   #stopping: Promise<void> | undefined;
 
   /** @throws InstanceError where this machine has no worker's grant; UsageError where an option is wrong */
-  static async start(options: WorkerOptions = {}): Promise<Worker> {
+  static async start(options: WorkerOptions = {}, parts = OWN_PARTS): Promise<Worker> {
     const slots = workerSlots(options.slots);
     checkLeaveOptions(options);
     const memoryBytes = workerMemoryBytes(options.memory);
     const allowance = allowanceOf(options, tmpdir(), slots);
-    const found = await detectIsolation();
+    const found = await parts.detectIsolation();
     checkDemands(options, found);
     closeInspector();
     const { isolation } = found;
@@ -102,7 +101,7 @@ export class Worker {
     });
     const runner = { current: undefined as Runner | undefined };
     const logs = new LogWriter(session.nc);
-    const pool = await ExecutorPool.open<CallJob>(
+    const pool = await parts.openExecutors(
       {
         slots,
         memoryBytes,
@@ -123,7 +122,7 @@ export class Worker {
       },
     );
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
-    const leases = await Leases.open(
+    const leases = new Leases(
       session,
       () => {
         if (worker !== undefined) worker.#onLapse();
@@ -151,7 +150,7 @@ export class Worker {
     session: Session,
     options: WorkerOptions &
       Pick<Worker, "name" | "slots" | "memoryBytes" | "isolation" | "allowance" | "network"> & { audit: Audit },
-    pool: ExecutorPool<CallJob>,
+    pool: Executors,
     reader: StreamReader,
     leases: Leases,
   ) {

@@ -32,8 +32,8 @@ export interface NewLogin {
  * is none.
  */
 export type ToKeeper = { keep: string[] } | { drop: string } | { login: NewLogin } | { noLogin: string };
-/** From it: it has logged in, or could not, or was shut out, or needs a newer login. */
-export type FromKeeper = "ready" | "renew" | { failed: string } | { shutOut: string };
+/** From it: it could not log in, or was shut out, or needs a newer login. */
+export type FromKeeper = "renew" | { failed: string } | { shutOut: string };
 
 const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
@@ -68,20 +68,22 @@ async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData)
   // Where the connection is cut nothing is renewed, and the clock tells.
   const keepAll = () => void round().catch(() => undefined);
   const timer = setInterval(keepAll, KEEP_MS);
-  await nc.flush();
-  clock.renewed(now());
 
   parentPort?.on("message", (message: ToKeeper) => {
     if ("drop" in message) held.delete(message.drop);
     else if ("login" in message) renewed.resolve(message.login);
     else if ("noLogin" in message) renewed.reject(new BrokerError(message.noLogin));
-    else for (const reply of message.keep) held.add(reply);
+    else {
+      const isFirst = held.size === 0;
+      for (const reply of message.keep) held.add(reply);
+      // The thread was being started for these.
+      if (isFirst) keepAll();
+    }
   });
   void nc.closed().then((reason) => {
     clearInterval(timer);
     if (reason instanceof Error) tell({ shutOut: reason.message });
   });
-  tell("ready");
 }
 
 keep(workerData as KeeperData).catch((error: Error) => {

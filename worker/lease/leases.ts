@@ -31,67 +31,63 @@ async function newLogin(session: Session): Promise<ToKeeper> {
   }
 }
 
+/** The thread, as the one who starts it hears of it. */
+interface KeeperHooks {
+  onLapse(): void;
+  /** It ended by itself, so that nothing is kept any more. */
+  onEnd(error: BrokerError): void;
+}
+
+function startKeeper(session: Session, clock: SharedClock, onEnd: KeeperHooks["onEnd"]): Worker {
+  const data: KeeperData = {
+    broker: session.link,
+    jwt: session.grant.userJwt,
+    expiresMs: session.grant.expiresMs,
+    seed: session.identity.login.getSeed(),
+    clock: clock.buffer,
+  };
+  const thread = new Worker(codePath("worker/lease/keeper"), {
+    name: "humq leases",
+    // In the memory of this process: no other one can read it there, as it could from arguments or environment.
+    workerData: data,
+    env: {},
+    execArgv: [],
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 1 },
+  });
+  const failed = (why: string) => onEnd(new BrokerError(`calls cannot be kept: ${why}`));
+  thread.on("message", (message: FromKeeper) => {
+    if (message === "renew") void newLogin(session).then((login) => thread.postMessage(login));
+    else if ("failed" in message) failed(message.failed);
+    else onEnd(new ShutOutError(message.shutOut));
+  });
+  thread.on("error", (error) => failed(error.message));
+  thread.on("exit", () => failed("their thread ended"));
+  return thread;
+}
+
 export class Leases implements LeaseHolder {
-  readonly #thread: Worker;
-  readonly #clock: SharedClock;
-  readonly #onLapse: () => void;
+  readonly #session: Session;
+  readonly #clock = new SharedClock();
+  readonly #hooks: KeeperHooks;
   readonly #timer: NodeJS.Timeout;
   /** Messages that came since, with the tick before: they came at that moment or later. */
   readonly #young = new Map<string, Instant>();
   /** Messages that the thread keeps, with the number of lapses before. */
   readonly #kept = new Map<string, number>();
+  /** Started for the first message that is to be kept: it takes 25 MB and a connection, which short calls never need. */
+  #thread: Worker | undefined;
   #tick = now();
   #lapses = 0;
   #closing = false;
 
-  private constructor(thread: Worker, clock: SharedClock, onLapse: () => void) {
-    this.#thread = thread;
-    this.#clock = clock;
-    this.#onLapse = onLapse;
-    this.#timer = setInterval(() => this.#onTick(), TICK_MS);
-  }
-
   /**
    * @param onLapse hears, once or more, that messages may not have been kept in time: {@link holds} tells which
-   * @param onEnd hears that the thread ended by itself, so that nothing is kept any more
-   * @throws BrokerError where the thread cannot log in
+   * @param onEnd hears that the thread cannot log in, or ended by itself, so that nothing is kept any more
    */
-  static async open(session: Session, onLapse: () => void, onEnd: (error: BrokerError) => void): Promise<Leases> {
-    const clock = new SharedClock();
-    clock.alive();
-    const data: KeeperData = {
-      broker: session.link,
-      jwt: session.grant.userJwt,
-      expiresMs: session.grant.expiresMs,
-      seed: session.identity.login.getSeed(),
-      clock: clock.buffer,
-    };
-    const thread = new Worker(codePath("worker/lease/keeper"), {
-      name: "humq leases",
-      // In the memory of this process: no other one can read it there, as it could from arguments or environment.
-      workerData: data,
-      env: {},
-      execArgv: [],
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB, maxYoungGenerationSizeMb: 1 },
-    });
-    const { promise: ready, resolve, reject } = Promise.withResolvers<void>();
-    let leases: Leases | undefined;
-    const end = (error: BrokerError) => {
-      reject(error);
-      if (leases !== undefined && !leases.#closing) onEnd(error);
-    };
-    const failed = (why: string) => end(new BrokerError(`calls cannot be kept: ${why}`));
-    thread.on("message", (message: FromKeeper) => {
-      if (message === "ready") resolve();
-      else if (message === "renew") void newLogin(session).then((login) => thread.postMessage(login));
-      else if ("failed" in message) failed(message.failed);
-      else end(new ShutOutError(message.shutOut));
-    });
-    thread.on("error", (error) => failed(error.message));
-    thread.on("exit", () => failed("their thread ended"));
-    await ready;
-    leases = new Leases(thread, clock, onLapse);
-    return leases;
+  constructor(session: Session, onLapse: () => void, onEnd: (error: BrokerError) => void) {
+    this.#session = session;
+    this.#hooks = { onLapse, onEnd };
+    this.#timer = setInterval(() => this.#onTick(), TICK_MS);
   }
 
   hold(reply: string): void {
@@ -113,7 +109,7 @@ export class Leases implements LeaseHolder {
 
   #onTick(): void {
     this.#clock.alive();
-    if (this.#mayHaveLapsed()) this.#onLapse();
+    if (this.#mayHaveLapsed()) this.#hooks.onLapse();
     const { lapses } = this.#clock;
     // What is still in hand after that runs, and is renewed again.
     if (lapses !== this.#lapses) for (const reply of this.#kept.keys()) this.#kept.set(reply, lapses);
@@ -121,28 +117,42 @@ export class Leases implements LeaseHolder {
     const keep: string[] = [];
     for (const [reply, tickBefore] of this.#young) {
       if (tickBefore === this.#tick) break;
+      if (this.#thread === undefined) this.#start(tickBefore);
       this.#young.delete(reply);
-      this.#kept.set(reply, lapses);
+      this.#kept.set(reply, this.#lapses);
       keep.push(reply);
     }
     if (keep.length > 0) this.#tell({ keep });
     this.#tick = now();
   }
 
+  /** @param since when the oldest message came that it is to keep */
+  #start(since: Instant): void {
+    this.#clock.renewed(since);
+    this.#lapses = this.#clock.lapses;
+    this.#thread = startKeeper(this.#session, this.#clock, (error) => {
+      if (!this.#closing) this.#hooks.onEnd(error);
+    });
+  }
+
   #mayHaveLapsed(): boolean {
-    if (this.#clock.renewedBeforeMs >= LAPSE_MS || this.#clock.lapses !== this.#lapses) return true;
+    if (this.#thread !== undefined && this.#hasLapsed()) return true;
     const [oldest] = this.#young.values();
     return oldest !== undefined && betweenMs(oldest, now()) >= LAPSE_MS;
   }
 
+  #hasLapsed(): boolean {
+    return this.#clock.renewedBeforeMs >= LAPSE_MS || this.#clock.lapses !== this.#lapses;
+  }
+
   #tell(message: ToKeeper): void {
-    this.#thread.postMessage(message);
+    this.#thread?.postMessage(message);
   }
 
   /** Renews nothing any more. */
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#timer);
-    await this.#thread.terminate();
+    await this.#thread?.terminate();
   }
 }
