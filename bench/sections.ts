@@ -1,3 +1,5 @@
+import { fleet } from "./scale/fleet.ts";
+import { turns } from "./scale/turns.ts";
 import type { Section } from "./section.ts";
 import { floor } from "./sections/floor.ts";
 import { latency } from "./sections/latency.ts";
@@ -8,4 +10,14 @@ import { throughput } from "./sections/throughput.ts";
 import { volume } from "./sections/volume.ts";
 
 /** All sections, in the order in which they run and are printed. A new one needs its line here and nothing else. */
-export const SECTIONS: readonly Section[] = [throughput, latency, volume, shares, memory, floor, sideBySide];
+export const SECTIONS: readonly Section[] = [
+  throughput,
+  latency,
+  volume,
+  shares,
+  memory,
+  floor,
+  turns,
+  fleet,
+  sideBySide,
+];

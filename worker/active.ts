@@ -29,6 +29,8 @@ export class ActiveTag {
   restUntilMs = 0;
   /** Messages that may be in workers' hands at once, over all workers; 0 for no limit. Its submitter may change it. */
   concurrency: number;
+  /** Its place among tags served alike where several workers are at it: another at each worker. */
+  readonly lot = Math.random();
   /** Its submitter was revoked: nothing of it goes on here. */
   ended = false;
   #coming = 0;

@@ -1,7 +1,7 @@
 /**
  * Which tag to pull from next: fair between users by the time they were served; among one user's tags those of the highest
  * priority, and these are fair by time as well, so that a short tag does not wait behind a long one. Of tags that were served
- * alike the oldest comes first.
+ * alike the oldest comes first; beside other workers any of them, since all workers would crowd around the same tag.
  */
 import type { ActiveTag } from "./active.ts";
 
@@ -22,16 +22,22 @@ class User {
     return Math.max(this.tags.get(tag) ?? 0, this.levelMs) + tag.heldMs;
   }
 
-  isBefore(a: ActiveTag, b: ActiveTag): boolean {
+  isBefore(a: ActiveTag, b: ActiveTag, isAlone: boolean): boolean {
     const urgency = a.runnable.options.priority - b.runnable.options.priority;
     if (urgency !== 0) return urgency > 0;
     const more = this.loadOf(a) - this.loadOf(b);
-    return more === 0 ? a.runnable.manifest.createdMs < b.runnable.manifest.createdMs : more < 0;
+    return more === 0 ? this.#orderOf(a, isAlone) < this.#orderOf(b, isAlone) : more < 0;
+  }
+
+  #orderOf(tag: ActiveTag, isAlone: boolean): number {
+    return isAlone ? tag.runnable.manifest.createdMs : tag.lot;
   }
 }
 
 export class Fairness {
   readonly #users = new Map<string, User>();
+  /** Whether no other worker was seen at work on this one's tags. */
+  isAlone = true;
 
   /** A user who comes anew starts level with the least served, not with a credit from the past; a tag with the last served. */
   join(tag: ActiveTag): void {
@@ -74,7 +80,7 @@ export class Fairness {
     if (user === undefined) return undefined;
     const first = ready.reduce((best, tag) => {
       if (tag.runnable.u !== u) return best;
-      return best.runnable.u !== u || user.isBefore(tag, best) ? tag : best;
+      return best.runnable.u !== u || user.isBefore(tag, best, this.isAlone) ? tag : best;
     });
     const level = Math.max(user.tags.get(first) ?? 0, user.levelMs);
     user.levelMs = level;

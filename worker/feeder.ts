@@ -5,6 +5,7 @@ import { Fairness } from "./fairness.ts";
 import type { Log } from "./log.ts";
 import type { Delivery, Puller } from "./pull.ts";
 import type { QueueInfo } from "./queue.ts";
+import { Rests } from "./rests.ts";
 import { type Load, type Need, Room } from "./room.ts";
 import { Turns } from "./turns.ts";
 
@@ -60,6 +61,7 @@ export class Feeder {
   /** Tags whose queues were seen to hold something, and until when that is good enough to keep room for them. */
   readonly #queued = new Map<ActiveTag, number>();
   readonly #looking = new Set<ActiveTag>();
+  readonly #rests = new Rests();
   /** A tag waits for room, */
   #crowded = false;
   /** and what is done about it changes then. */
@@ -140,6 +142,7 @@ export class Feeder {
   #remove(tag: ActiveTag): void {
     const { id, u } = tag.runnable;
     this.#queued.delete(tag);
+    this.#rests.end(tag);
     let left = this.#active.get(u) ?? 0;
     if (this.#tags.get(id) === tag) {
       this.#tags.delete(id);
@@ -276,12 +279,13 @@ export class Feeder {
     const queue = await this.#info(tag);
     if (queue === undefined || (queue.pending === 0 && queue.running === 0)) {
       if (tag.held === 0 && tag.storing === 0) this.#remove(tag);
-      else tag.restUntilMs = performance.now() + watchMs(tag);
+      else this.#rests.begin(tag, watchMs(tag));
       return;
     }
     tag.concurrency = queue.concurrency;
-    const restMs = queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : watchMs(tag);
-    tag.restUntilMs = performance.now() + restMs;
+    this.#rests.begin(tag, queue.paused ? PAUSED_MS : queue.pending > 0 ? BLOCKED_MS : watchMs(tag));
+    // Others are at it as well.
+    if (queue.running > tag.held + tag.storing) this.#fairness.isAlone = false;
   }
 
   #info(tag: ActiveTag): Promise<QueueInfo | undefined> {
@@ -339,6 +343,7 @@ export class Feeder {
     }
     if (deliveries.length > 0) {
       tag.cameMs = now;
+      this.#rests.end(tag);
       this.#turns.end(tag, now);
     } else {
       this.#endTurn(tag);

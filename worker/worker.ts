@@ -19,7 +19,6 @@ import { Feeder } from "./feeder.ts";
 import { checkDemands } from "./isolation/demands.ts";
 import { closeInspector } from "./isolation/inspector.ts";
 import { type Isolation, mayRun } from "./isolation/isolation.ts";
-import { Leases } from "./lease/leases.ts";
 import { type Allowance, allowanceOf } from "./limits/allowance.ts";
 import { lackOf, workerMemoryBytes, workerSlots } from "./limits/capacity.ts";
 import { MemoryGroups } from "./limits/cgroup.ts";
@@ -30,7 +29,7 @@ import { LogWriter } from "./logs.ts";
 import { workerName } from "./name.ts";
 import type { WorkerOptions } from "./options.ts";
 import { packagesFolder } from "./packages/index.ts";
-import { type Executors, OWN_PARTS } from "./parts.ts";
+import { type Executors, type OpenLeases, OWN_PARTS } from "./parts.ts";
 import { PerUser } from "./per-user.ts";
 import { Puller } from "./pull.ts";
 import { Registry } from "./registry.ts";
@@ -64,7 +63,7 @@ export class Worker {
   readonly #feeder: Feeder;
   readonly #runner: Runner;
   readonly #leave: Leave;
-  readonly #leases: Leases;
+  readonly #leases: OpenLeases;
   readonly #pool: Executors;
   readonly #expiry: NodeJS.Timeout;
   readonly #registry: Registry;
@@ -122,7 +121,7 @@ export class Worker {
       },
     );
     const reader = await StreamReader.open(session.nc, IMPORTED_API);
-    const leases = new Leases(
+    const leases = parts.openLeases(
       session,
       () => {
         if (worker !== undefined) worker.#onLapse();
@@ -152,7 +151,7 @@ export class Worker {
       Pick<Worker, "name" | "slots" | "memoryBytes" | "isolation" | "allowance" | "network"> & { audit: Audit },
     pool: Executors,
     reader: StreamReader,
-    leases: Leases,
+    leases: OpenLeases,
   ) {
     const { nc, grant } = session;
     this.#leases = leases;

@@ -9,21 +9,21 @@ import type { Bench, Row, Section } from "../section.ts";
 import type { LightWorkers } from "./light-workers.ts";
 import { residentMb } from "./resident.ts";
 
-const PROCESSES = 4;
 const LOOK_MS = 200;
 /** The server is watched for so long while nobody has anything to do. */
 const IDLE_MS = 10_000;
 
 interface Size {
   workers: number;
+  processes: number;
   tags: number;
   /** Of each tag. */
   calls: number;
   callMs: number;
 }
 
-const FULL: Size = { workers: 1000, tags: 100, calls: 100, callMs: 1000 };
-const SMOKE: Size = { workers: 12, tags: 4, calls: 6, callMs: 50 };
+const FULL: Size = { workers: 1000, processes: 4, tags: 100, calls: 100, callMs: 1000 };
+const SMOKE: Size = { workers: 12, processes: 1, tags: 4, calls: 6, callMs: 50 };
 
 /** How the ended calls are spread over tags while they are being worked on. */
 interface Spread {
@@ -77,12 +77,12 @@ class Fleet {
     this.embedded = embedded;
   }
 
-  async start({ workers, callMs }: Size): Promise<void> {
+  async start({ workers, processes, callMs }: Size): Promise<void> {
     const script = join(import.meta.dirname, "light-workers.ts");
     const { cleanup } = this.#bench;
-    for (let i = 0; i < PROCESSES; i++)
+    for (let i = 0; i < processes; i++)
       this.#children.push(new Child<LightWorkers>(script, { env: process.env, cleanup }));
-    const each = Math.ceil(workers / PROCESSES);
+    const each = Math.ceil(workers / processes);
     await Promise.all(this.#children.map((child) => child.ask("start", each, 1, callMs)));
   }
 

@@ -3,6 +3,7 @@ import type { WorkerParts } from "../../worker/parts.ts";
 import { Worker } from "../../worker/worker.ts";
 import { serve } from "../humq/child.ts";
 import { LightExecutors } from "./light-executors.ts";
+import { LightLeases } from "./light-leases.ts";
 
 const workers: Worker[] = [];
 /** Started at once. */
@@ -13,6 +14,7 @@ const operations = {
   async start(count: number, slots: number, callMs: number): Promise<void> {
     const parts: WorkerParts = {
       detectIsolation: async () => ({ isolation: "bubblewrap" }),
+      openLeases: (session) => new LightLeases(session),
       openExecutors: async (options, handlers) =>
         new LightExecutors(options.slots, callMs, options.worker ?? "worker", handlers),
     };
