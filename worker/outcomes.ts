@@ -18,8 +18,9 @@ const ROW_LONGER = 8;
 const ROW_BYTES = 4 * 2 ** 20;
 /** From about this many on a row costs the server half of what singles do. */
 const ROW_WORTH = 32;
-/** Where several went together, those that follow within this are gathered for as long. */
-const GATHER_MS = 4;
+/** Where several were stored at once lately, what follows is gathered for so long. */
+const GATHER_MS = 5;
+const LATELY_MS = 50;
 const RETRY_LEAST_MS = 200;
 const RETRY_MOST_MS = 10_000;
 /** Of many outcomes that cannot be stored the log speaks this often. */
@@ -42,8 +43,9 @@ export class OutcomeWriter {
   #waiting: Waiting[] = [];
   #writing = 0;
   #row = ROW_MOST;
-  /** When the newest were sent, if they were several. */
+  /** When something was sent last, and when several at once were. */
   #sentMs = Number.NEGATIVE_INFINITY;
+  #severalMs = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #closed = false;
@@ -78,8 +80,9 @@ export class OutcomeWriter {
   /** At once where they come one by one, else with what comes in a few milliseconds. */
   #schedule(): void {
     if (this.#waiting.length === 0 || this.#writing === WRITES_AT_ONCE) return;
-    const many = this.#waiting.length >= ROW_WORTH;
-    const gatherMs = many ? 0 : this.#sentMs + GATHER_MS - performance.now();
+    const now = performance.now();
+    const gathers = now - this.#severalMs < LATELY_MS && this.#waiting.length < ROW_WORTH;
+    const gatherMs = gathers ? this.#sentMs + GATHER_MS - now : 0;
     if (gatherMs > 0) this.#timer ??= setTimeout(() => void this.#write(), gatherMs);
     // What ends in the same turn of the event loop goes together.
     else this.#immediate ??= setImmediate(() => void this.#write());
@@ -100,7 +103,8 @@ export class OutcomeWriter {
     this.#immediate = undefined;
     if (this.#closed || this.#waiting.length === 0) return;
     const row = this.#take();
-    this.#sentMs = row.length > 1 ? performance.now() : Number.NEGATIVE_INFINITY;
+    this.#sentMs = performance.now();
+    if (row.length > 1) this.#severalMs = this.#sentMs;
     this.#writing++;
     this.#schedule();
     if (this.#abandoned || row.length === 1 || !(await this.#tryRow(row))) {
