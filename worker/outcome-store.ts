@@ -108,7 +108,7 @@ export class OutcomeStore {
     // One that broke off in the middle of its parts ends with something that has none.
     const spill = parts > 0 ? job.spills.get(index) : undefined;
     const data = encodeOutcomeMessage({ generation, callHash, partsId: spill?.id ?? "", sealed });
-    const writeNow = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest));
+    const writeNow = () => this.#writer(u).write(tag, index, kind, data, expiryOf(manifest), job.tag.limited);
     const write = job.count === 1 ? writeNow : () => this.#ifApart(job, writeNow);
     const stored =
       spill === undefined ? write() : spill.lanes.done().then(write, (error) => this.#notSent(job, index, error));

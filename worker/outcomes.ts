@@ -16,8 +16,8 @@ const ROW_MOST = 256;
 const ROW_LEAST = 4;
 const ROW_LONGER = 8;
 const ROW_BYTES = 4 * 2 ** 20;
-/** From about this many on a row costs the server half of what singles do. */
-const ROW_WORTH = 32;
+/** More in a row save next to nothing. */
+const ROW_WORTH = 64;
 /** Where several were stored at once lately, what follows is gathered for so long. */
 const GATHER_MS = 5;
 const LATELY_MS = 50;
@@ -59,20 +59,32 @@ export class OutcomeWriter {
     this.#cuts = cuts;
   }
 
-  /** Resolves when the call has an outcome: this one, or one that was stored before. */
-  async write(tag: string, index: number, kind: "result" | "error", data: Uint8Array, expiry: Expiring): Promise<void> {
-    await this.store({
+  /**
+   * Resolves when the call has an outcome: this one, or one that was stored before.
+   * @param urgent whether another call waits for the place of this one
+   */
+  async write(
+    tag: string,
+    index: number,
+    kind: "result" | "error",
+    data: Uint8Array,
+    expiry: Expiring,
+    urgent: boolean,
+  ): Promise<void> {
+    const placed = {
       subject: subjectOf.outcome(this.#u, kind, this.#datacenter, tag, index),
       slot: subjectOf.outcome(this.#u, "*", this.#datacenter, tag, index),
       data,
       ...expiry,
-    });
+    };
+    await this.store(placed, urgent);
   }
 
   /** Resolves when the message, or another before it, is in its place; true where it is certain that it is this one. */
-  store(placed: Guarded): Promise<boolean> {
+  store(placed: Guarded, urgent = false): Promise<boolean> {
     return new Promise((stored) => {
       this.#waiting.push({ ...placed, stored });
+      if (urgent) this.#severalMs = Number.NEGATIVE_INFINITY;
       this.#schedule();
     });
   }
