@@ -3,9 +3,10 @@ import type { NatsConnection } from "@nats-io/transport-node";
 import { type Guarded, publishChain } from "../core/broker/chain.ts";
 import type { Expiring } from "../core/broker/expiry.ts";
 import { subjectOf } from "../core/broker/names.ts";
-import { expectNone, isTaken, publish } from "../core/broker/publish.ts";
+import { expectNone, isTaken, publish, publishBatch } from "../core/broker/publish.ts";
 import { AnswerLost, type Cuts } from "./cuts.ts";
 import type { Log } from "./log.ts";
+import { RowWay } from "./row-way.ts";
 
 const WRITES_AT_ONCE = 2;
 /**
@@ -32,6 +33,11 @@ interface Waiting extends Guarded {
   stored(first: boolean): void;
 }
 
+/** Whether each has a slot of its own: the server does not hold messages of a batch against each other. */
+function standApart(row: readonly Waiting[]): boolean {
+  return new Set(row.map(({ slot }) => slot)).size === row.length;
+}
+
 /** The outcomes of one user on their way to the broker. */
 export class OutcomeWriter {
   readonly #nc: NatsConnection;
@@ -43,6 +49,7 @@ export class OutcomeWriter {
   #waiting: Waiting[] = [];
   #writing = 0;
   #row = ROW_MOST;
+  readonly #way = new RowWay();
   /** When something was sent last, and when several at once were. */
   #sentMs = Number.NEGATIVE_INFINITY;
   #severalMs = Number.NEGATIVE_INFINITY;
@@ -127,13 +134,21 @@ export class OutcomeWriter {
   }
 
   async #tryRow(row: readonly Waiting[]): Promise<boolean> {
+    const beganMs = performance.now();
+    const isBatch = this.#way.isBatch(row.length, beganMs) && standApart(row);
     try {
-      await this.#cuts.answer(publishChain(this.#nc, row));
+      const written = isBatch
+        ? publishBatch(this.#nc, row, (message) => expectNone((message as Waiting).slot))
+        : publishChain(this.#nc, row);
+      await this.#cuts.answer(written);
     } catch {
       // One that was refused refuses all behind it: singles tell it each by itself.
       this.#row = Math.max(ROW_LEAST, this.#row >> 1);
       return false;
     }
+    const nowMs = performance.now();
+    if (isBatch) this.#way.batchTook(row.length, nowMs - beganMs, nowMs);
+    else this.#way.rowTook(row.length, nowMs - beganMs, nowMs);
     this.#row = Math.min(ROW_MOST, this.#row + ROW_LONGER);
     for (const outcome of row) outcome.stored(true);
     return true;
