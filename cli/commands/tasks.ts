@@ -1,5 +1,5 @@
 import { Args, Flags } from "@oclif/core";
-import type { Outcome } from "../../core/archive/index.ts";
+import type { Archive, Outcome } from "../../core/archive/index.ts";
 import { DecodeError } from "../../core/errors.ts";
 import type { RunningCalls } from "../../core/watch/running.ts";
 import { BOOKKEEPING_FIELDS, type BookkeepingJson, bookkeepingJson } from "../bookkeeping.ts";
@@ -54,14 +54,17 @@ export default class Tasks extends HumqCommand {
     const { lineOf, HEADER } = await import("../task-line.ts");
     await withArchive(args.source, options, async (archive, tag) => {
       const length = archive.getMeta("calls") ?? 0;
-      const all = [{ first: 0, last: length - 1 }];
-      const indices = indicesOf(args.calls === undefined ? all : parseCalls(args.calls, length));
+      const states = flags.state as string[] | undefined;
+      const indices =
+        args.calls === undefined
+          ? (fewOf(archive, states) ?? indicesOf([{ first: 0, last: length - 1 }]))
+          : indicesOf(parseCalls(args.calls, length));
       const running = new Map<number, RunningCalls>();
       for (const calls of (await tag?.running()) ?? [])
         for (let i = 0; i < calls.count; i++) running.set(calls.first + i, calls);
       const tasks = indices
         .map((index) => taskOf(archive.outcome(index), index, running.get(index), errorLine))
-        .filter(({ state }) => flags.state === undefined || (flags.state as string[]).includes(state));
+        .filter(({ state }) => states?.includes(state) ?? true);
       if (asJson)
         await writeJson(
           tasks.map((task) => ({ ...task })),
@@ -73,6 +76,13 @@ export default class Tasks extends HumqCommand {
       }
     });
   }
+}
+
+/** The calls in some states, in order, where they are found without a look at each call; maybe others among them. */
+function fewOf(archive: Archive, states: readonly string[] | undefined): IteratorObject<number> | undefined {
+  if (states === undefined || states.includes("succeeded")) return undefined;
+  if (!states.includes("open")) return archive.errors().map(({ index }) => index);
+  return states.length === 1 ? archive.openIndices() : undefined;
 }
 
 function lineOfError(error: Uint8Array, errorLine: (error: Uint8Array) => string): string {
