@@ -12,6 +12,9 @@ type Tag = InstanceType<Humq["Tag"]>;
 const root = process.argv[2]!;
 const { task } = (await import(pathToFileURL(join(root, "dist/core/index.js")).href)) as Humq;
 
+/** As `submit()` takes it. */
+export type ChunkSize = number | "auto";
+
 export interface Submitted {
   readonly tag: string;
   readonly ms: number;
@@ -30,7 +33,7 @@ function* argumentLists({ calls, payloadBytes }: Workload): Generator<[number, s
   for (let index = 0; index < calls; index++) yield [index, textOf(index, payloadBytes)];
 }
 
-async function submitted(workload: Workload, chunkSize: number): Promise<{ tag: Tag; ms: number }> {
+async function submitted(workload: Workload, chunkSize: ChunkSize): Promise<{ tag: Tag; ms: number }> {
   const wrapped = task(functionOf(workload), { name: "bench" });
   const { calls, payloadBytes } = workload;
   const began = performance.now();
@@ -52,14 +55,14 @@ async function delivered(tag: Tag, payloadBytes: number): Promise<Delivery> {
 
 const operations = {
   /** Records and submits; the time is of both. */
-  async submit(workload: Workload, chunkSize: number): Promise<Submitted> {
+  async submit(workload: Workload, chunkSize: ChunkSize): Promise<Submitted> {
     const { tag, ms } = await submitted(workload, chunkSize);
     tags.set(tag.name, tag);
     return { tag: tag.name, ms };
   },
 
   /** The same from a generator, as tags of millions of calls are submitted. */
-  async submitGenerated(workload: Workload, chunkSize: number): Promise<Submitted> {
+  async submitGenerated(workload: Workload, chunkSize: ChunkSize): Promise<Submitted> {
     const wrapped = task(functionOf(workload), { name: "bench" });
     const began = performance.now();
     const tag = await wrapped.submit(argumentLists(workload), { chunkSize, quiet: true });
@@ -97,7 +100,7 @@ const operations = {
   },
 
   /** Submit, run, pull and check, one behind the other as a script does it. */
-  async whole(workload: Workload, chunkSize: number) {
+  async whole(workload: Workload, chunkSize: ChunkSize) {
     const began = performance.now();
     const { tag, ms: submitMs } = await submitted(workload, chunkSize);
     await tag.pull({ quiet: true, blocking: true });

@@ -2,20 +2,17 @@ import { VERSION } from "../../core/version.ts";
 import { detectIsolation } from "../../worker/index.ts";
 import { Cleanup } from "../cleanup.ts";
 import type { Contender, Ready, Running, StartOptions } from "../contender.ts";
-import type { Workload } from "../workload.ts";
+import type { ChunkSize } from "./client-main.ts";
 import { Site } from "./site.ts";
 
-async function start(
-  { slots, folder, signal }: StartOptions,
-  chunkSize: (workload: Workload) => number,
-): Promise<Running> {
+async function start({ slots, folder, signal }: StartOptions, chunkSize: ChunkSize): Promise<Running> {
   const cleanup = new Cleanup();
   try {
     const site = await Site.start({ folder, signal, cleanup });
     const client = site.client();
     await site.worker(slots);
     return {
-      run: (workload) => client.ask("whole", workload, chunkSize(workload)),
+      run: (workload) => client.ask("whole", workload, chunkSize),
       latencies: (count, payloadBytes) => client.ask("latencies", count, payloadBytes),
       stop: () => cleanup.run(),
     };
@@ -25,7 +22,7 @@ async function start(
   }
 }
 
-function contender(name: string, chunkSize: (workload: Workload) => number): Contender {
+function contender(name: string, chunkSize: ChunkSize): Contender {
   return {
     name,
     async prepare(): Promise<Ready> {
@@ -45,7 +42,4 @@ function contender(name: string, chunkSize: (workload: Workload) => number): Con
 }
 
 /** humq as users have it, with encryption and isolation on. */
-export const contenders: readonly Contender[] = [
-  contender("humq", () => 1),
-  contender("humq, chunkSize 100 up to 1 ms", ({ ms }) => (ms <= 1 ? 100 : 1)),
-];
+export const contenders: readonly Contender[] = [contender("humq", 1), contender("humq, chunkSize auto", "auto")];

@@ -102,8 +102,8 @@ async function measureKind(bench: Bench, running: Running, name: string, kind: K
     note: `${workload.calls} calls`,
     cell: { row: name, column: kind.name },
   };
-  const isOwn = humq.some((each) => each.name === name);
-  if (!isOwn || kind.ms === 0) return [rate];
+  // The budget is of calls that travel one by one: what else humq can do with long calls is no use.
+  if (name !== humq[0]?.name || kind.ms === 0) return [rate];
   const over: Figure = {
     label: `${name}, ${kind.name}: overhead against ideal`,
     unit: "%",

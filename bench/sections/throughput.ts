@@ -110,16 +110,38 @@ async function measure(bench: Bench, site: Site, way: Way): Promise<Row[]> {
   ];
 }
 
+/** Submit, work and pull as one, workers waiting: `"auto"` runs some calls on them before it submits. */
+async function together(bench: Bench, site: Site): Promise<Row[]> {
+  const calls = bench.calls * 4;
+  const client = site.client();
+  const worker = await site.worker(bench.slots);
+  const rows: Row[] = [];
+  for (const chunkSize of [100, "auto"] as const) {
+    const samples: number[] = [];
+    for (let run = bench.firstRun; run <= bench.runs; run++) {
+      bench.say(`all as one, chunkSize ${chunkSize}: ${run}/${bench.runs}`);
+      const { totalMs, delivery } = await client.ask("whole", emptyCalls(calls, bench.slots), chunkSize);
+      expectExact(delivery, `all as one, chunkSize ${chunkSize}`);
+      if (run > 0) samples.push((calls / totalMs) * 1000);
+    }
+    const label = `all as one, chunkSize ${chunkSize}`;
+    rows.push({ label, unit: "calls/s", samples, note: `${calls.toLocaleString("en")} calls` });
+  }
+  await worker.stop();
+  await client.stop();
+  return rows;
+}
+
 export const throughput: Section = {
   name: "throughput",
   title: "Empty calls: submit, work, pull",
   method:
     "Tags are submitted (recording included) while no worker runs, worked off by a warm worker, one after the other, then pulled " +
-    "into the archive; each figure is of that step alone.",
+    "into the archive; each figure is of that step alone. All as one: the three overlap, checking every result included.",
   async run(bench) {
     const site = await Site.start(bench);
     const rows: Row[] = [];
     for (const way of WAYS) rows.push(...(await measure(bench, site, way)));
-    return rows;
+    return [...rows, ...(await together(bench, site))];
   },
 };
