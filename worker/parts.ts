@@ -10,7 +10,7 @@ import { type LeaseHolder, Leases } from "./lease/leases.ts";
 /** What runs a worker's calls; see {@link ExecutorPool}. */
 export type Executors = Pick<
   ExecutorPool<CallJob>,
-  "addTag" | "dropTag" | "run" | "kill" | "prewarm" | "reservedBytes" | "stop"
+  "knows" | "addTag" | "dropTag" | "run" | "kill" | "prewarm" | "reservedBytes" | "stop"
 >;
 
 export interface OpenLeases extends LeaseHolder {

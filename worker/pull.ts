@@ -25,6 +25,13 @@ export interface Delivery {
   abandon(): void;
 }
 
+/** What deliveries have in common. */
+interface Handles {
+  nc: NatsConnection;
+  acks: Acks;
+  leases: LeaseHolder;
+}
+
 /** A pull whose answer does not end within this has lost a message on the way; what came is used. */
 const STALL_MS = 5_000;
 
@@ -38,32 +45,53 @@ const LIMITED_EXPIRES_MS = 20;
 /** A pull brings no more than this, or what two messages of the largest size take. */
 const PULL_BYTES = 32 * 2 ** 20;
 
-function delivery(nc: NatsConnection, acks: Acks, leases: LeaseHolder, message: Msg): Delivery {
-  const reply = message.reply ?? "";
-  let abandoned = false;
-  leases.hold(reply);
-  return {
-    ...parseAck(reply),
-    index: indexOf(message.subject),
-    data: message.data,
-    ack: () => {
-      leases.drop(reply);
-      if (!abandoned) acks.ack(reply);
-    },
-    release: (delayMs) => {
-      leases.drop(reply);
-      const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
-      // Where the broker shut this worker out, the message is delivered again by itself.
-      if (!abandoned && !nc.isClosed()) nc.publish(reply, body);
-    },
-    get held() {
-      return leases.holds(reply);
-    },
-    abandon: () => {
-      abandoned = true;
-      leases.drop(reply);
-    },
-  };
+class PulledMessage implements Delivery {
+  readonly index: number;
+  readonly data: Uint8Array;
+  readonly delivered: number;
+  readonly sequence: number;
+  readonly #puller: Handles;
+  readonly #reply: string;
+  /** Neither kept nor answered any more. */
+  #gone = false;
+
+  constructor(puller: Handles, message: Msg, reply: string) {
+    const { delivered, sequence } = parseAck(reply);
+    this.index = indexOf(message.subject);
+    this.data = message.data;
+    this.delivered = delivered;
+    this.sequence = sequence;
+    this.#puller = puller;
+    this.#reply = reply;
+    puller.leases.hold(reply);
+  }
+
+  ack(): void {
+    if (this.#goes()) this.#puller.acks.ack(this.#reply);
+  }
+
+  release(delayMs?: number): void {
+    const { nc } = this.#puller;
+    const body = delayMs === undefined ? "-NAK" : `-NAK ${JSON.stringify({ delay: nanos(delayMs) })}`;
+    // Where the broker shut this worker out, the message is delivered again by itself.
+    if (this.#goes() && !nc.isClosed()) nc.publish(this.#reply, body);
+  }
+
+  get held(): boolean {
+    return this.#puller.leases.holds(this.#reply);
+  }
+
+  abandon(): void {
+    this.#goes();
+  }
+
+  /** @returns whether it was here until now */
+  #goes(): boolean {
+    if (this.#gone) return false;
+    this.#gone = true;
+    this.#puller.leases.drop(this.#reply);
+    return true;
+  }
 }
 
 /** The pull that is under way. */
@@ -99,16 +127,14 @@ interface Inbox {
 
 export class Puller {
   readonly #nc: NatsConnection;
-  readonly #leases: LeaseHolder;
-  readonly #acks: Acks;
+  readonly #handles: Handles;
   readonly #inboxes = new Map<string, Inbox>();
   /** By user. */
   readonly #pending = new Map<string, Pending>();
 
   constructor(nc: NatsConnection, leases: LeaseHolder) {
     this.#nc = nc;
-    this.#leases = leases;
-    this.#acks = new Acks(nc);
+    this.#handles = { nc, acks: new Acks(nc), leases };
   }
 
   /**
@@ -133,16 +159,19 @@ export class Puller {
 
   #receive(u: string, message: Msg): void {
     const pending = this.#pending.get(u);
-    const status = message.headers?.code ?? 0;
-    if (status !== 0) {
-      if (status !== 100 && message.subject === pending?.inbox) pending.end(notDelivered(message));
+    const reply = message.reply ?? "";
+    const isCall =
+      pending !== undefined && message.subject.startsWith(pending.prefix) && isAckOf(reply, pending.u, pending.tag);
+    if (!isCall) {
+      // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all; else it is
+      // the server that says something of the pull. (To read headers takes longer than all of this.)
+      const code = message.subject === pending?.inbox ? message.headers?.code : undefined;
+      if (code !== undefined && code !== 0 && code !== 100) pending?.end(notDelivered(message));
       return;
     }
-    // What comes after its pull was given up, or asks to acknowledge something else, is not answered at all.
-    if (pending === undefined || !message.subject.startsWith(pending.prefix)) return;
-    if (!isAckOf(message.reply ?? "", pending.u, pending.tag)) return;
-    pending.deliveries.push(delivery(this.#nc, this.#acks, this.#leases, message));
-    pending.leftBytes -= message.data.length;
+    const delivery = new PulledMessage(this.#handles, message, reply);
+    pending.deliveries.push(delivery);
+    pending.leftBytes -= delivery.data.length;
     // A user who answers in the broker's place sends what they like.
     if (--pending.left === 0 || pending.leftBytes <= 0) pending.finish();
   }
@@ -194,12 +223,12 @@ export class Puller {
 
   /** The connection is there again: what was under way is lost, what was said last is said once more. */
   reconnected(): void {
-    this.#acks.again();
+    this.#handles.acks.again();
     for (const pending of [...this.#pending.values()]) pending.finish();
   }
 
   close(): void {
-    this.#acks.stop();
+    this.#handles.acks.stop();
     for (const { subscription } of this.#inboxes.values()) subscription.unsubscribe();
     for (const pending of [...this.#pending.values()]) pending.finish();
   }

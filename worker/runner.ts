@@ -65,7 +65,9 @@ export class Runner {
   readonly #begun: BegunNotes;
   readonly #store: OutcomeStore;
   readonly #settler: Settler;
-  readonly #held = new Map<Delivery, Promise<void>>();
+  /** Messages in hand, and who waits until there is none. */
+  #held = 0;
+  #onIdle: (() => void)[] = [];
   readonly #jobs = new Set<CallJob>();
   readonly #stopped = Promise.withResolvers<undefined>();
   #pool: Executors | undefined;
@@ -98,15 +100,15 @@ export class Runner {
 
   /** Whether it has nothing in hand. */
   get idle(): boolean {
-    return this.#held.size === 0;
+    return this.#held === 0;
   }
 
   /** Works a message to its end: what goes wrong becomes the call's outcome, or it is handed back. */
   take(tag: ActiveTag, delivery: Delivery): void {
-    const run = this.#run(tag, delivery).catch((error: Error) => {
+    this.#held++;
+    this.#run(tag, delivery).catch((error: Error) => {
       this.#options.log.warn(`call ${delivery.index} of ${tag.runnable.tag}: ${error.message}`);
     });
-    this.#held.set(delivery, run);
   }
 
   async #run(tag: ActiveTag, delivery: Delivery): Promise<void> {
@@ -116,7 +118,10 @@ export class Runner {
       job = jobOf(this.#options.reader, tag, call);
       job.delivery = delivery;
       this.#jobs.add(job);
-      const verdict = await tag.runnable.control.judge(call);
+      const { control } = tag.runnable;
+      let verdict = judge(control.state, call);
+      // It may be of a retry that was not heard of.
+      if (verdict.do === "release") verdict = await control.judge(call);
       const { refusal } = tag.runnable;
       if (verdict.do !== "run") job.verdict = verdict;
       else if (refusal !== undefined) job.verdict = { do: "refuse", reason: refusal };
@@ -128,7 +133,7 @@ export class Runner {
     } finally {
       // Whatever went wrong, it is not kept for ever.
       delivery.abandon();
-      this.#held.delete(delivery);
+      if (--this.#held === 0) for (const idle of this.#onIdle.splice(0)) idle();
       if (job !== undefined) this.#jobs.delete(job);
       if (job?.alone === true) tag.suspects--;
       if (job?.ran !== true) this.#options.onRan(tag, job?.tookMs ?? 0);
@@ -154,7 +159,6 @@ export class Runner {
   }
 
   async #recall(job: CallJob, delivery: Delivery): Promise<void> {
-    if (delivery.delivered === 1) return;
     const { lostOn, open } = await this.#history.read(job, delivery);
     job.remaining = new Remaining(open);
     job.lostOn = lostOn;
@@ -171,7 +175,7 @@ export class Runner {
     if (pool === undefined) return "returned";
     if (job.verdict !== undefined) return this.#drop(job, job.verdict);
     try {
-      await this.#recall(job, delivery);
+      if (delivery.delivered > 1) await this.#recall(job, delivery);
     } catch (error) {
       this.#options.log.warn(`what became of call ${job.first} before is not known now: ${(error as Error).message}`);
       this.#rest(job);
@@ -180,17 +184,9 @@ export class Runner {
       return "returned";
     }
     if (job.losses >= job.tag.runnable.options.maxLosses) return this.#giveUp(job, new CallLost(job.lostOn), "lost");
-    try {
-      const setup = await Promise.race([this.#options.setupOf(job.tag), this.#stopped.promise]);
-      if (setup === undefined || this.#stopping) return "returned";
-      pool.addTag(setup);
-    } catch (error) {
-      if (this.#stopping) return "returned";
-      if (isCallsError(error)) return this.#giveUp(job, error, error instanceof RefusedError ? "refused" : "failed");
-      this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
-      this.#rest(job);
-      return "returned";
-    }
+    // Most messages find all of this known: what has nothing to wait for goes to an executor in the turn in which it came.
+    const ending = pool.knows(job.tagId) ? undefined : await this.#prepare(pool, job);
+    if (ending !== undefined || this.#stopping) return ending ?? "returned";
     for (let now = job.remaining.next; now !== undefined; now = job.remaining.next) {
       if (job.abandoned || !this.#options.mayBegin(job.tag)) return "returned";
       if (!this.#options.audit.writable) {
@@ -216,6 +212,22 @@ export class Runner {
     }
     await this.#stored(job);
     return job.remaining.tryAgain ? "again" : "stored";
+  }
+
+  /** Executors get to know the tag of a message. @returns where they do not, what is to be done with it */
+  async #prepare(pool: Executors, job: CallJob): Promise<Ending | undefined> {
+    try {
+      const setup = await Promise.race([this.#options.setupOf(job.tag), this.#stopped.promise]);
+      if (setup === undefined) return "returned";
+      pool.addTag(setup);
+      return undefined;
+    } catch (error) {
+      if (this.#stopping) return "returned";
+      if (isCallsError(error)) return this.#giveUp(job, error, error instanceof RefusedError ? "refused" : "failed");
+      this.#options.log.warn(`${job.tag.runnable.tag} cannot be prepared now: ${(error as Error).message}`);
+      this.#rest(job);
+      return "returned";
+    }
   }
 
   /** Ends a message that is not to run; calls of it that have an outcome keep it. */
@@ -282,10 +294,11 @@ export class Runner {
   }
 
   /** Gives its place to others, who need not wait for it: a user's full bucket is nobody else's affair. */
-  async #stored(job: CallJob): Promise<void> {
+  #stored(job: CallJob): Promise<unknown> {
     job.ran = true;
     this.#options.onRan(job.tag, job.tookMs);
-    await Promise.all(job.writes);
+    const [only] = job.writes;
+    return only !== undefined && job.writes.length === 1 ? only : Promise.all(job.writes);
   }
 
   /** Its tag is not pulled from for a moment. */
@@ -374,7 +387,8 @@ export class Runner {
   }
 
   async #settled(withinMs: number): Promise<void> {
-    await within(Promise.all(this.#held.values()), withinMs);
+    if (this.idle) return;
+    await within(new Promise<void>((resolve) => this.#onIdle.push(resolve)), withinMs);
   }
 
   /** Gives up what is not stored. */

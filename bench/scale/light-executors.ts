@@ -27,6 +27,10 @@ export class LightExecutors implements Executors {
     this.#handlers = handlers;
   }
 
+  knows(tagId: string): boolean {
+    return this.#tags.has(tagId);
+  }
+
   addTag(setup: TagSetup): void {
     this.#tags.set(setup.tagId, setup);
   }

@@ -90,7 +90,7 @@ export class CallLimits {
 
   /** Whether it ended too late, or after it took too much. */
   isOver(job: number, index: number): boolean {
-    return [this.#time, this.#memory, this.#excess].some((limit) => limit.isOver(job, index));
+    return this.#time.isOver(job, index) || this.#memory.isOver(job, index) || this.#excess.isOver(job, index);
   }
 
   use(use: Use): void {

@@ -116,6 +116,11 @@ export class ExecutorPool<J extends Job = Job> {
     return [...this.#slots].map((slot) => slot.user);
   }
 
+  /** Whether a tag was added. */
+  knows(tagId: string): boolean {
+    return this.#tags.has(tagId);
+  }
+
   addTag(setup: TagSetup): void {
     this.#tags.set(setup.tagId, setup);
   }
@@ -149,10 +154,14 @@ export class ExecutorPool<J extends Job = Job> {
    * `error` where reading its `parts` failed.
    * @throws ExecutorStartError where executors do not come up on this machine
    */
-  async run(job: J): Promise<JobEnd> {
+  run(job: J): Promise<JobEnd> {
     const setup = this.#tags.get(job.tagId);
-    if (setup === undefined) throw new Error(`tag ${job.tagId} was not added to the pool`);
-    if (!this.#prepared.has(setup.user)) await this.#preparePackages(setup.user);
+    if (setup === undefined) return Promise.reject(new Error(`tag ${job.tagId} was not added to the pool`));
+    if (this.#prepared.has(setup.user)) return this.#enter(job, setup);
+    return this.#preparePackages(setup.user).then(() => this.#enter(job, setup));
+  }
+
+  #enter(job: J, setup: TagSetup): Promise<JobEnd> {
     return new Promise((resolve, reject) => {
       if (this.#stopping) return resolve({ state: "returned", outcomes: [], reason: "the worker stops" });
       this.#waiting.push({ job, setup, outcomes: [], vain: 0, resolve, reject });
@@ -244,7 +253,8 @@ export class ExecutorPool<J extends Job = Job> {
   /** Ends idle executors, the one idle longest first, until another finds its place; none where that is not enough. */
   #makeRoom(memoryBytes: number): boolean {
     if (this.#lacks(memoryBytes) === undefined) return true;
-    const idle = [...this.#slots].filter(({ executor }) => executor.accepting && executor.load === 0);
+    const idle = [...this.#slots].filter(({ executor }) => executor.load === 0 && executor.accepting);
+    if (idle.length === 0) return false;
     idle.sort((a, b) => a.idleSince - b.idleSince);
     const ending = new Set<Slot<J>>();
     for (let lack = this.#lacks(memoryBytes); lack !== undefined; lack = this.#lacks(memoryBytes, ending)) {
@@ -319,7 +329,7 @@ export class ExecutorPool<J extends Job = Job> {
       if (vain < MAX_VAIN) this.#waiting.unshift({ ...entry, outcomes, vain });
       else entry.resolve(givenBack(entry.job, outcomes, vain));
     } else {
-      entry.resolve({ ...end, outcomes });
+      entry.resolve(outcomes === end.outcomes ? end : { ...end, outcomes });
     }
     this.#dispatchSoon();
   }

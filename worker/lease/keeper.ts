@@ -31,7 +31,7 @@ export interface NewLogin {
  * To the thread: reply subjects of messages whose leases it is to renew from now on, or no more; a newer login, or why there
  * is none.
  */
-export type ToKeeper = { keep: string[] } | { drop: string } | { login: NewLogin } | { noLogin: string };
+export type ToKeeper = { keep: string[] } | { drop: string[] } | { login: NewLogin } | { noLogin: string };
 /** From it: it could not log in, or was shut out, or needs a newer login. */
 export type FromKeeper = "renew" | { failed: string } | { shutOut: string };
 
@@ -70,7 +70,7 @@ async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData)
   const timer = setInterval(keepAll, KEEP_MS);
 
   parentPort?.on("message", (message: ToKeeper) => {
-    if ("drop" in message) held.delete(message.drop);
+    if ("drop" in message) for (const reply of message.drop) held.delete(reply);
     else if ("login" in message) renewed.resolve(message.login);
     else if ("noLogin" in message) renewed.reject(new BrokerError(message.noLogin));
     else {

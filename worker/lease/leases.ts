@@ -76,6 +76,8 @@ export class Leases implements LeaseHolder {
   readonly #kept = new Map<string, number>();
   /** Started for the first message that is to be kept: it takes 25 MB and a connection, which short calls never need. */
   #thread: Worker | undefined;
+  /** Messages that the thread is to let go of: they are told many at a time. */
+  #dropped: string[] = [];
   #tick = now();
   #lapses = 0;
   #closing = false;
@@ -96,7 +98,9 @@ export class Leases implements LeaseHolder {
 
   /** It is not renewed any more. */
   drop(reply: string): void {
-    if (!this.#young.delete(reply) && this.#kept.delete(reply)) this.#tell({ drop: reply });
+    if (this.#young.delete(reply) || !this.#kept.delete(reply)) return;
+    if (this.#dropped.length === 0) setImmediate(() => this.#tell({ drop: this.#dropped.splice(0) }));
+    this.#dropped.push(reply);
   }
 
   /** Whether a message is this worker's for certain. */
