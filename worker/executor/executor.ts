@@ -365,10 +365,7 @@ export class Executor<J extends Job = Job> {
 
   #takeOutcome({ job, index, count, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
     // Whatever it made of the time it was given to clean up: its time was over.
-    if (this.#limits.isOver(job, index)) {
-      this.#group.kill();
-      return;
-    }
+    if (this.#limits.isOver(job, index)) return this.#group.kill();
     const held = this.#table.get(job);
     const isPack = count > 1;
     const isExpected =
