@@ -121,7 +121,8 @@ async function measureAll(bench: Bench, { name }: Contender, ready: Ready): Prom
   const stop = bench.cleanup.add(() => running.stop());
   try {
     const rows: Row[] = [];
-    for (const kind of KINDS) rows.push(...(await measureKind(bench, running, name, kind)));
+    const kinds = bench.smoke ? KINDS.filter(({ ms }) => ms < LONG_MS) : KINDS;
+    for (const kind of kinds) rows.push(...(await measureKind(bench, running, name, kind)));
     if (running.latencies === undefined) return rows;
     const count = bench.smoke ? 2 : SINGLE_CALLS;
     await within(`${name}, single calls`, running.latencies(count, PAYLOAD_BYTES));
