@@ -89,7 +89,10 @@ export class Executor<J extends Job = Job> {
       onOver: () => {
         this.#accepting = false;
       },
-      tellMemory: (bytes) => this.#tellMemory(bytes),
+      tellMemory: (bytes) => {
+        const { head } = this.#table;
+        if (head !== undefined) void this.#channel.send("memory", { job: head.id, bytes });
+      },
     });
     this.use = new Usage(this.#launched, this.#limits, this);
     this.#launched.stdout.on("data", (chunk: Buffer) => this.#output.push("stdout", chunk));
@@ -186,11 +189,6 @@ export class Executor<J extends Job = Job> {
     await within(this.ended, graceMs);
     this.#group.kill();
     await this.ended;
-  }
-
-  #tellMemory(bytes: number): void {
-    const { head } = this.#table;
-    if (head !== undefined) void this.#channel.send("memory", { job: head.id, bytes });
   }
 
   #runningCall(): { job: number; index: number } | undefined {
@@ -365,7 +363,10 @@ export class Executor<J extends Job = Job> {
 
   #takeOutcome({ job, index, count, failed, permanent, parts, sealed }: MessageBody<"done">["outcomes"][number]): void {
     // Whatever it made of the time it was given to clean up: its time was over.
-    if (this.#limits.isOver(job, index)) return this.#group.kill();
+    if (this.#limits.isOver(job, index)) {
+      this.#group.kill();
+      return;
+    }
     const held = this.#table.get(job);
     const isPack = count > 1;
     const isExpected =
