@@ -159,7 +159,8 @@ const attacks: Attack[] = [
     name: "a closing record that counts more calls",
     end: "tag",
     tamper: async ({ close }, tag) => {
-      const lie = { rootKey: alice.session.link.rootKey, user: alice.grant.user, tag, calls: 1000, messages: 1000 };
+      const counts = { calls: 1000, messages: 1000, chunkSize: 1 };
+      const lie = { rootKey: alice.session.link.rootKey, user: alice.grant.user, tag, ...counts };
       await operator.put(...close, signRecord(closingRecord, lie, stranger.signer));
     },
   },

@@ -369,9 +369,8 @@ export class Executor<J extends Job = Job> {
     }
     const held = this.#table.get(job);
     const isPack = count > 1;
-    const isExpected =
-      held !== undefined && index === held.next && (!isPack || (held.together && count === held.job.count));
-    if (!isExpected || count === 0 || held !== this.#table.head) {
+    const fits = isPack ? held?.together === true && count === held.job.count : count === 1;
+    if (held === undefined || index !== held.next || !fits || held !== this.#table.head) {
       this.#fault ??= `the executor sent an outcome of call ${index}, which it was not running`;
       this.#group.kill();
       return;
