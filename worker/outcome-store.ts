@@ -21,6 +21,8 @@ import { OutcomeWriter } from "./outcomes.ts";
 
 /** Parts of a large result that are on their way to the broker at once. */
 const PARTS_AT_ONCE = 8;
+/** Those of all large results of one user: 32 MB, which is what this worker holds of them. */
+const PARTS_OF_USER = 64;
 
 /** What is to be known of a job to store its outcomes. */
 export interface StoredJob extends Job {
@@ -55,6 +57,8 @@ function isWorthAnother(error: unknown): boolean {
 export class OutcomeStore {
   readonly #options: StoreOptions;
   readonly #writers = new Map<string, OutcomeWriter>();
+  /** What is on its way of each user's large results, so that no user's takes the room of another's. */
+  readonly #windows = new Map<string, Lanes>();
   readonly #places: ChunkPlaces;
 
   constructor(options: StoreOptions) {
@@ -166,6 +170,15 @@ export class OutcomeStore {
     return this.error(job, index, new CallFailed(`its result could not be stored: ${message}`), "failed");
   }
 
+  #windowOf(u: string): Lanes {
+    let window = this.#windows.get(u);
+    if (window === undefined) {
+      window = new Lanes(PARTS_OF_USER);
+      this.#windows.set(u, window);
+    }
+    return window;
+  }
+
   /** A part of a large result. Resolves when the next may come. */
   async part(job: StoredJob, index: number, part: number, sealed: Uint8Array): Promise<void> {
     const { nc, datacenter, cuts, log } = this.#options;
@@ -177,9 +190,14 @@ export class OutcomeStore {
       job.spills.set(index, spill);
     }
     const subject = subjectOf.outputPart(u, datacenter, tag, spill.id, part);
+    const { promise: left, resolve: leave } = Promise.withResolvers<void>();
+    await this.#windowOf(u).run(() => left);
     try {
-      await spill.lanes.run(() => cuts.answer(publish(nc, { subject, data: sealed, ...expiryOf(manifest) })));
+      await spill.lanes.run(() =>
+        cuts.answer(publish(nc, { subject, data: sealed, ...expiryOf(manifest) })).finally(leave),
+      );
     } catch (error) {
+      leave();
       job.unsent = isWorthAnother(error);
       if (isFull(error)) log.warn(`could not store ${subject}, its call will run again: ${(error as Error).message}`);
       throw error;

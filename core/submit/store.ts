@@ -8,6 +8,8 @@ import { StreamReader } from "../broker/read.ts";
 import { BrokerError, InstanceError } from "../errors.ts";
 
 const READS_AT_ONCE = 64;
+/** Parts behind one another that are on their way at once. */
+const PARTS_AT_ONCE = 16;
 
 function same(one: Uint8Array, other: Uint8Array): boolean {
   return Buffer.compare(one, other) === 0;
@@ -76,6 +78,23 @@ export class SafeStore {
   }
 
   /**
+   * Stores parts behind the one at `last`, all on their way at once. Each is let in only where the one before it has the
+   * sequence that it has if nobody else writes to the stream meanwhile; from the first that has not, none is stored.
+   * @returns the sequences of those that are stored
+   */
+  async #behind(parts: readonly Message[], subject: string, last: number): Promise<number[]> {
+    const sent = await Promise.allSettled(
+      parts.map((part, i) => publish(this.nc, part, expectLast(subject, last + i))),
+    );
+    const places: number[] = [];
+    for (const one of sent) {
+      if (one.status === "fulfilled") places.push(one.value);
+      else if (!isTaken(one.reason)) throw one.reason;
+    }
+    return places;
+  }
+
+  /**
    * Stores parts one behind the other on their subject, each where the one before is the last: none twice, none out of
    * order. What is there from an upload of the same parts that was cut off is gone on from, anything else removed.
    * @param sinceMs what was stored before counts for nothing, and goes when the new parts are there. Milliseconds since 1970.
@@ -105,15 +124,17 @@ export class SafeStore {
         await manager.streams.purge(stream, { filter: subject, seq: last + 1 });
         [last, hasOld, places.length] = [0, false, 0];
       }
-      for (const part of parts.slice(places.length)) {
+      while (places.length < parts.length) {
+        const [next, ...more] = parts.slice(places.length, places.length + PARTS_AT_ONCE + 1);
         try {
-          last = await publish(this.nc, part, expectLast(subject, last));
-          places.push(last);
+          last = await publish(this.nc, next!, expectLast(subject, last));
         } catch (error) {
           if (!isTaken(error)) throw error;
           // A part that was given up on came after all, or somebody else stores the same: look again.
           throw new BrokerError(`${subject} changed while it was written`);
         }
+        places.push(last, ...(await this.#behind(more, subject, last)));
+        last = places.at(-1)!;
       }
       if (hasOld) await manager.streams.purge(stream, { filter: subject, seq: places[0]! });
     });
