@@ -1,8 +1,13 @@
-/** Large arguments and results: whole, whatever their size, and never more than a few parts of them in an executor at once. */
+/** Large arguments and results: whole, whatever their size, and not all of them in an executor at once. */
 import { createHash } from "node:crypto";
-import { expect, test } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { task } from "../../core/index.ts";
+import { Executor } from "../../worker/executor/executor.ts";
+import type { Job } from "../../worker/executor/job.ts";
 import { startInstance } from "../support/embedded.ts";
+import { Gate } from "../support/gate.ts";
+import { until } from "../support/until.ts";
+import { Submitter, scratch } from "./executor-harness.ts";
 
 const MB = 2 ** 20;
 
@@ -31,22 +36,40 @@ test("values of all sizes come and go whole: below, at and above a part, and of 
   }
 });
 
-test("an executor holds a large result once, and the arguments of no more than two jobs", async () => {
-  await using _instance = await startInstance();
-  const peakMb = task(async (bytes: Uint8Array, fill: number) => {
-    const { readFileSync } = await import("node:fs");
-    const grown = new Uint8Array(bytes.length).fill(fill);
-    const peak = () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))![1]) / 1024;
-    return { peak: peak(), grown };
+test("an executor gets the arguments of the job that runs and of the next, not of those behind", async () => {
+  await using gate = await Gate.start();
+  const submitter = await Submitter.of(async (url: string, bytes: Uint8Array) => {
+    await fetch(url);
+    return bytes.length;
   });
-  const calls = 10;
-  const arg = pattern(16 * MB, 7);
-  for (let i = 0; i < calls; i++) peakMb(arg, i);
-  using tag = await peakMb.submit({ quiet: true });
-  expect(await tag.pull({ blocking: true, quiet: true })).toBe(0);
-  const peaks: number[] = [];
-  for await (const result of tag.results()) peaks.push(result!.peak);
-  expect(peaks).toHaveLength(calls);
-  // Node itself takes 60 MB; the sealed arguments of two jobs, the opened ones of one, its value and its result 80.
-  expect(Math.max(...peaks)).toBeLessThan(260);
+  const executor = Executor.start({ isolation: "none", workRoot: scratch() }, {});
+  onTestFinished(() => executor.stop());
+  executor.addTag(submitter.setup);
+  const read: number[] = [];
+  const jobs = [0, 1, 2, 3].map((i): Job => {
+    const job = submitter.jobInParts(100 * i, [`${gate.url}/${i}`, new Uint8Array(2 * MB)]);
+    const whole = async function* () {
+      yield* job.parts!.read();
+      read.push(i);
+    };
+    return { ...job, parts: { count: job.parts!.count, read: whole } };
+  });
+  const ends = jobs.map((job) => executor.run(job));
+  for (const i of jobs.keys()) {
+    await until(
+      `job ${i} to run`,
+      () => gate.keys,
+      (keys) => keys.includes(String(i)),
+    );
+    await until(
+      "the next one's arguments",
+      () => read.length,
+      (length) => length >= Math.min(i + 2, jobs.length),
+    );
+    // Whatever else it was told by now it has heard.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(read).toEqual([0, 1, 2, 3].slice(0, i + 2));
+    gate.open(i);
+  }
+  expect((await Promise.all(ends)).map(({ state }) => state)).toEqual(["done", "done", "done", "done"]);
 });
