@@ -1,5 +1,3 @@
-import { fleet } from "./scale/fleet.ts";
-import { turns } from "./scale/turns.ts";
 import type { Section } from "./section.ts";
 import { floor } from "./sections/floor.ts";
 import { latency } from "./sections/latency.ts";
