@@ -8,14 +8,4 @@ import { throughput } from "./sections/throughput.ts";
 import { volume } from "./sections/volume.ts";
 
 /** All sections, in the order in which they run and are printed. A new one needs its line here and nothing else. */
-export const SECTIONS: readonly Section[] = [
-  throughput,
-  latency,
-  volume,
-  shares,
-  memory,
-  floor,
-  turns,
-  fleet,
-  sideBySide,
-];
+export const SECTIONS: readonly Section[] = [throughput, latency, volume, shares, memory, floor, sideBySide];
