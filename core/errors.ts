@@ -107,6 +107,9 @@ export class BrokerError extends HumqError {
   }
 }
 
+/** Nobody answers at the broker's address; that may pass. */
+export class UnreachableError extends BrokerError {}
+
 /** An archive file is missing, is not an archive, is newer than this version, or would be overwritten. */
 export class ArchiveError extends HumqError {
   constructor(message: string, options?: ErrorOptions) {

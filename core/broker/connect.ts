@@ -2,7 +2,7 @@
 
 import { encode } from "@nats-io/nkeys";
 import { type Authenticator, connect, type NatsConnection, type Status } from "@nats-io/transport-node";
-import { BrokerError, HumqError } from "../errors.ts";
+import { BrokerError, HumqError, UnreachableError } from "../errors.ts";
 import { isNewEnough, MINIMUM_SERVER_VERSION } from "../instance/server/version.ts";
 import { oneLine } from "../printable.ts";
 import type { KeyPair } from "../trust/nkeys.ts";
@@ -69,9 +69,12 @@ async function explain(servers: readonly string[], cause: unknown): Promise<Humq
   if (/authorization|authentication|expired/i.test(message)) {
     return new BrokerError(`the broker at ${where} does not let this identity in: ${message}`, { cause });
   }
-  return new BrokerError(`cannot reach the broker at ${where}: ${message}. Is it running, and is the address right?`, {
-    cause,
-  });
+  return new UnreachableError(
+    `cannot reach the broker at ${where}: ${message}. Is it running, and is the address right?`,
+    {
+      cause,
+    },
+  );
 }
 
 /**
@@ -79,7 +82,8 @@ async function explain(servers: readonly string[], cause: unknown): Promise<Humq
  * for a minute (or once it has expired) and has no newer one, or asks for a signature on something that is no nonce, ends that; `closed()` then
  * tells why.
  * @param onStatus hears of disconnects, reconnects and errors
- * @throws BrokerError where the broker cannot be reached, refuses the login, or is too old
+ * @throws UnreachableError where nobody answers
+ * @throws BrokerError where the broker refuses the login, or is too old
  */
 export async function connectBroker(
   broker: Broker,

@@ -2,11 +2,13 @@
  * The thread that renews leases, with a connection of its own: whatever the main thread is busy with, calls in hand
  * stay this worker's. Started by ./leases.ts.
  */
+import { setTimeout as delay } from "node:timers/promises";
 import { parentPort, workerData } from "node:worker_threads";
 import { fromSeed } from "@nats-io/nkeys";
-import { type Broker, connectBroker } from "../../core/broker/connect.ts";
+import type { NatsConnection } from "@nats-io/transport-node";
+import { type Broker, connectBroker, type Login } from "../../core/broker/connect.ts";
 import { ACK_WAIT_MS } from "../../core/broker/queue.ts";
-import { BrokerError } from "../../core/errors.ts";
+import { BrokerError, UnreachableError } from "../../core/errors.ts";
 import { betweenMs, now } from "./instant.ts";
 import { LAPSE_MS, SharedClock } from "./shared.ts";
 
@@ -38,6 +40,19 @@ export type FromKeeper = "renew" | { failed: string } | { shutOut: string };
 const KEEP_MS = ACK_WAIT_MS / 3;
 /** A main thread that gives no sign of life for so long has hung for good: its calls are to run elsewhere. */
 const SILENT_MOST_MS = 60_000;
+const CONNECT_AGAIN_MS = 1_000;
+
+/** The broker may be away just now, as it may be later, when the connection makes itself again. */
+async function connectWhenThere(broker: Broker, login: Login): Promise<NatsConnection> {
+  for (;;) {
+    try {
+      return await connectBroker(broker, login);
+    } catch (error) {
+      if (!(error instanceof UnreachableError)) throw error;
+      await delay(CONNECT_AGAIN_MS);
+    }
+  }
+}
 
 async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData): Promise<void> {
   const clock = new SharedClock(buffer);
@@ -49,9 +64,10 @@ async function keep({ broker, jwt, expiresMs, seed, clock: buffer }: KeeperData)
     return renewed.promise;
   };
   const name = "humq worker (leases)";
-  const nc = await connectBroker(broker, { jwt, expiresMs, key: fromSeed(seed), name, renew });
-  const held = new Set<string>();
+  // What came before the connection did is not kept by it: the time until then counts.
   let last = now();
+  const nc = await connectWhenThere(broker, { jwt, expiresMs, key: fromSeed(seed), name, renew });
+  const held = new Set<string>();
 
   const round = async () => {
     if (clock.silentMs > SILENT_MOST_MS) return;
