@@ -48,7 +48,8 @@ test("a call that needs all slots gets them beside another user's flood of short
   using project = temporaryProject({ "wide.mjs": WIDE });
   const env = { ...instance.env, HUMQ_HOME: join(home.path, "home") };
   const done = await project.run("wide.mjs", { env, timeoutMs: 180_000 });
-  expect(done).toMatchObject({ stderr: "", stdout: `${JSON.stringify(Array(6).fill("wide"))}\n` });
+  // How far the pull is stands beside it, where that takes long.
+  expect(done.stdout, done.stderr).toBe(`${JSON.stringify(Array(6).fill("wide"))}\n`);
   const after = await flood.status();
   expect(after.succeeded).toBeGreaterThan(before.succeeded);
   expect(after.pending).toBeGreaterThan(0);
