@@ -13,12 +13,12 @@ import { SECTIONS } from "./sections.ts";
 import { readSettings, type Settings, USAGE } from "./settings.ts";
 
 function settingsOrUsage(): Settings {
-  const args = process.argv.slice(2);
+  const names = SECTIONS.map(({ name }) => name);
   try {
-    return readSettings(
-      args,
-      SECTIONS.map(({ name }) => name),
-    );
+    const settings = readSettings(process.argv.slice(2), names);
+    if (settings !== "help") return settings;
+    process.stdout.write(`${USAGE}\n\nsections: ${names.join(", ")}; docs/guide/speed.md says what each measures\n`);
+    process.exit(0);
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}\n`);
     process.exit(2);

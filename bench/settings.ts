@@ -18,7 +18,7 @@ export interface Settings {
   readonly slots: number;
 }
 
-export const USAGE = `npm run bench -- [--only SECTION,...] [--json FILE] [--contender TEXT] [--calls N] [--runs N] [--huge] [--smoke] [--readme]
+export const USAGE = `npm run bench -- [--only SECTION,...] [--json FILE] [--contender TEXT] [--calls N] [--runs N] [--huge] [--smoke] [--readme] [--help]
 
   --only SECTION,...  these sections only
   --json FILE         the figures, each run's too, as JSON
@@ -27,7 +27,8 @@ export const USAGE = `npm run bench -- [--only SECTION,...] [--json FILE] [--con
   --runs N            how often each figure is measured (default 3)
   --huge              memory with 10 million calls too
   --smoke             everything with tiny numbers, once: does it work?
-  --readme            writes the table into README.md and the figures into bench/results/`;
+  --readme            writes the table into README.md and the figures into bench/results/
+  --help              this text`;
 
 const DEFAULT_CALLS = 30_000;
 const DEFAULT_RUNS = 3;
@@ -39,8 +40,11 @@ function whole(name: string, text: string | undefined, byDefault: number): numbe
   return Number(text);
 }
 
-/** @throws where an option is not known or its value is none; the message says which */
-export function readSettings(args: readonly string[], sections: readonly string[]): Settings {
+/**
+ * @returns "help" where that is all that was asked for
+ * @throws where an option is not known or its value is none; the message says which
+ */
+export function readSettings(args: readonly string[], sections: readonly string[]): Settings | "help" {
   const { values } = parseArgs({
     args: [...args],
     options: {
@@ -52,8 +56,10 @@ export function readSettings(args: readonly string[], sections: readonly string[
       huge: { type: "boolean", default: false },
       smoke: { type: "boolean", default: false },
       readme: { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
     },
   });
+  if (values.help) return "help";
   const only = values.only?.split(",");
   const unknown = only?.find((name) => !sections.includes(name));
   if (unknown !== undefined) throw new Error(`--only: no section "${unknown}"; there are ${sections.join(", ")}`);

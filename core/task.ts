@@ -135,6 +135,8 @@ function wrap<A extends unknown[], R>(fn: AnyFunction, options: TaskOptions): Ta
       throw new UsageError(
         `${taskName}.submit takes calls or options, got a function: a generator function is called first`,
       );
+    if (first instanceof Promise)
+      throw new UsageError(`${taskName}.submit takes calls or options, got a promise: put "await" in front of it`);
     const given = isCalls(first) ? first : undefined;
     const checked = checkSubmitOptions(isCalls(first) ? second : first, taskName);
     const sending = record;

@@ -158,6 +158,9 @@ export const sideBySide: Section = {
     const wanted = all.filter(
       ({ name }) => bench.contender === undefined || name.toLowerCase().includes(bench.contender),
     );
+    if (wanted.length === 0) {
+      bench.fail(`--contender ${bench.contender}: there are ${all.map(({ name }) => name).join("; ")}`);
+    }
     const rows: Row[] = [];
     for (const contender of wanted) {
       try {

@@ -286,6 +286,8 @@ describe("calls that an iterable gives", () => {
     await expect(work.submit([])).rejects.toThrow("nothing to submit: no calls of ");
     // @ts-expect-error what the compiler refuses is refused without it as well
     await expect(work.submit(function* () {})).rejects.toThrow("a generator function is called first");
+    // @ts-expect-error calls that are not there yet
+    await expect(work.submit(Promise.resolve([[1]]))).rejects.toThrow('got a promise: put "await" in front of it');
   });
 });
 

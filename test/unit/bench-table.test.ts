@@ -88,6 +88,7 @@ test("what stood between the README's markers is replaced, nothing else", () => 
 test("options are checked, with what there is instead", () => {
   expect(readSettings(["--only", "a,b", "--runs", "5"], ["a", "b"])).toMatchObject({ only: ["a", "b"], runs: 5 });
   expect(readSettings(["--smoke"], [])).toMatchObject({ runs: 1, smoke: true });
+  expect(readSettings(["-h"], [])).toBe("help");
   expect(() => readSettings(["--only", "c"], ["a", "b"])).toThrow('no section "c"; there are a, b');
   expect(() => readSettings(["--calls", "0"], [])).toThrow("--calls: expected a whole number above 0");
   expect(() => readSettings(["--readme", "--smoke"], [])).toThrow("--readme: takes a whole run");
