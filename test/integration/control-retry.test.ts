@@ -10,6 +10,7 @@ import { Tag, task } from "../../core/index.ts";
 import { withSession } from "../../core/instance/lease.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
+import { Gate } from "../support/gate.ts";
 import { until } from "../support/until.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
 
@@ -128,14 +129,25 @@ test("a call message of an earlier generation is not run", async () => {
 });
 
 test("cancelled calls run again", async () => {
-  using held = await submitted(3);
+  await using gate = await Gate.start();
+  const work = task(async (where: string, x: number) => {
+    await fetch(`${where}/${x}`);
+    return x;
+  });
+  for (let x = 0; x < 3; x++) work(gate.url, x);
+  using held = await work.submit();
+  await until(
+    "two calls to run",
+    () => gate.waiting,
+    (waiting) => waiting === 2,
+  );
   await held.pause();
-  const ended = 3 - (await held.pull());
-  expect(await held.cancel({ reason: "not yet" })).toBe(3 - ended);
-  broken = false;
-  await held.pull();
+  expect(await held.cancel({ reason: "not yet" })).toBe(3);
+  expect(await held.pull()).toBe(0);
+  expect((await collect(held.errors())).map(({ state }) => state)).toEqual(["cancelled", "cancelled", "cancelled"]);
+  gate.open(0, 1, 2);
   await held.resume();
-  await held.retry();
+  expect(await held.retry()).toBe(3);
   expect(await held.pull({ blocking: true })).toBe(0);
   expect(await collect(held.results())).toEqual([0, 1, 2]);
 });

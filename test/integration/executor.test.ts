@@ -272,13 +272,18 @@ describe.each(isolations)("an executor, isolation %s", (isolation) => {
 
   test("a timer that an earlier call left cannot fail a later one", async () => {
     const submitter = await Submitter.of(async (n: number) => {
+      const shared = globalThis as { laterRuns?: boolean; thrown?: boolean };
       if (n === 0) {
-        setTimeout(() => {
+        setInterval(() => {
+          if (shared.laterRuns !== true || shared.thrown === true) return;
+          shared.thrown = true;
           throw new Error("from the past");
-        }, 30);
+        }, 5);
         return "left a timer";
       }
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      shared.laterRuns = true;
+      while (shared.thrown !== true) await new Promise((resolve) => setTimeout(resolve, 5));
+      await new Promise((resolve) => setTimeout(resolve, 100));
       return "untouched";
     });
     const executor = start(submitter);

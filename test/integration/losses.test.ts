@@ -35,6 +35,12 @@ test("a call whose worker vanishes as often as allowed is lost, and says on whic
   for (let times = 1; times <= 2; times++) {
     const worker = await startWorker();
     names.push(worker.name);
+    // A worker says that it has a call before the call itself can say anything.
+    await until(
+      `run ${times}`,
+      () => runs(tag),
+      (seen) => seen === times,
+    );
     await until(
       "word of who has it",
       () => tag.running(),

@@ -1,5 +1,6 @@
 /** Submits that are cut off: programs killed in the midst of one, and what can be done then. */
 import { readdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { jetstreamManager } from "@nats-io/jetstream";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { countStored } from "../../core/broker/follow.ts";
@@ -17,8 +18,11 @@ import { type Project, temporaryProject } from "../support/script.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 import { until } from "../support/until.ts";
 
-/** Enough that it can be cut off in the midst of it. */
-const CALLS = 12_000;
+/** Of some 560 bytes each: several batches, */
+const CALLS = 6_000;
+/** and only the first ones leave a program that is to be cut off. */
+const cutShort = ["--import", fileURLToPath(import.meta.resolve("../support/stalling.ts"))];
+const SENT_BYTES = 2_000_000;
 
 const WORK = `
 export function double(n, text = "") { return 2 * n + text.length; }
@@ -80,6 +84,8 @@ afterEach(() => {
 
 const environment = () => ({ ...instance.env, TMPDIR: temporary.path });
 
+const stalling = () => ({ ...environment(), HUMQ_TEST_STALL_BYTES: String(SENT_BYTES) });
+
 const run = (what: What): Promise<Finished> =>
   project.run("script.mjs", { args: [JSON.stringify(what)], env: environment() });
 const humq = (...args: string[]): Promise<Finished> =>
@@ -93,9 +99,9 @@ async function cutOff(
   signal: NodeJS.Signals = "SIGKILL",
 ): Promise<{ tag: string; stored: number; finished: Finished }> {
   const before = new Set((await tags()).map(({ tag }) => tag));
-  const running = new Running(process.execPath, ["script.mjs", JSON.stringify(what)], {
+  const running = new Running(process.execPath, [...cutShort, "script.mjs", JSON.stringify(what)], {
     cwd: project.path,
-    env: environment(),
+    env: stalling(),
   });
   const all = () => countStored(session.nc, streamOf.calls(u), subjectOf.call(u, "*", "*"));
   const had = await all();
@@ -204,7 +210,7 @@ describe("a program killed in mid-submit", () => {
     expect([finished.code, finished.signal]).toEqual([null, "SIGINT"]);
     expect(finished.stderr).toMatch(
       new RegExp(
-        `^\\nhumq: interrupted\\. ${tag} is half-submitted: [\\d,]+ calls? stored of 12,000, and none of it runs\\. ` +
+        `^\\nhumq: interrupted\\. ${tag} is half-submitted: [\\d,]+ calls? stored of 6,000, and none of it runs\\. ` +
           `Finish it .* --resume ${tag} .* humq delete ${tag}\\n$`,
       ),
     );
@@ -232,7 +238,10 @@ describe("a program killed in mid-submit", () => {
     project.write("calls.jsonl", Array.from({ length: CALLS }, (_, i) => `[${i}]\n`).join(""));
     const args = ["submit", "work.mjs#double", "--args", "calls.jsonl", "--cpus", "64", "--quiet"];
     const before = await countStored(session.nc, streamOf.calls(u), subjectOf.call(u, "*", "*"));
-    const running = new Running(process.execPath, [PROGRAM, ...args], { cwd: project.path, env: environment() });
+    const running = new Running(process.execPath, [...cutShort, PROGRAM, ...args], {
+      cwd: project.path,
+      env: stalling(),
+    });
     await until(
       "some calls to be stored",
       () => countStored(session.nc, streamOf.calls(u), subjectOf.call(u, "*", "*")),

@@ -51,6 +51,18 @@ async function shortLived(
   );
 }
 
+/** Does what a tag must live for; where its time was over before that was done, again with one that lives longer. */
+async function inTime<T>(firstMs: number, live: (retentionMs: number) => Promise<T>): Promise<T> {
+  for (let retentionMs = firstMs; ; retentionMs *= 3) {
+    const begunMs = Date.now();
+    try {
+      return await live(retentionMs);
+    } catch (error) {
+      if (Date.now() < begunMs + retentionMs) throw error;
+    }
+  }
+}
+
 /** Messages on the broker whose subject names the tag, by stream; and whether its queue is there. */
 function storedOf(name: string): Promise<Record<string, number>> {
   return withSession("local", async ({ nc, identity }) => {
@@ -81,26 +93,38 @@ test("after its time nothing of a tag is left but its name, and nothing of it is
     if (x > 2) await fetch(`${url}/${x}`);
     return bytes;
   };
-  const lists = Array.from({ length: 8 }, (_, x) => [gate.url, x, new Uint8Array(x < 2 ? 700_000 : 1)]);
   using usual = await (async () => {
     const other = task((x: number) => x);
     other(1);
     return other.submit();
   })();
   await usual.pull({ blocking: true });
-  using tag = await shortLived(work, lists, 12_000, { attempts: 2 });
-  await until(
-    "two calls to run",
-    () => gate.waiting,
-    (waiting) => waiting === 2,
-  );
   const kept = await storedOf(usual.name);
-  // The one that failed may wait for its second attempt.
-  expect(await tag.pull()).toBeLessThanOrEqual(6);
-  const full = await storedOf(tag.name);
-  expect(Object.keys(full).sort()).toEqual(["arguments", "calls", "logs", "outputs", "queue", "results", "tags"]);
-  expect(tag.expires!.getTime()).toBeGreaterThan(Date.now());
-  expect(await tag.status()).toMatchObject({ expired: false, expiresMs: tag.expires!.getTime(), succeeded: 2 });
+  let tries = 0;
+  const letThrough = () => gate.open(...[3, 4, 5, 6, 7].map((x) => `${tries}/${x}`));
+  using tag = await inTime(8_000, async (retentionMs) => {
+    // What an earlier try left running.
+    letThrough();
+    const url = `${gate.url}/${++tries}`;
+    const lists = Array.from({ length: 8 }, (_, x) => [url, x, new Uint8Array(x < 2 ? 700_000 : 1)]);
+    const made = await shortLived(work, lists, retentionMs, { attempts: 2 });
+    const isOver = () => Date.now() > made.expires!.getTime();
+    await until(
+      "two calls to run",
+      () => gate.waiting,
+      (waiting) => waiting === 2 || isOver(),
+    );
+    // The one that failed may wait for its second attempt.
+    await until(
+      "the first results",
+      () => made.pull(),
+      (open) => open <= 6,
+    );
+    const full = await storedOf(made.name);
+    expect(Object.keys(full).sort()).toEqual(["arguments", "calls", "logs", "outputs", "queue", "results", "tags"]);
+    expect(await made.status()).toMatchObject({ expired: false, expiresMs: made.expires!.getTime(), succeeded: 2 });
+    return made;
+  });
 
   await until(
     "it to be gone",
@@ -114,7 +138,7 @@ test("after its time nothing of a tag is left but its name, and nothing of it is
   );
   // What runs goes on; its outcome comes too late.
   gate.mostWaited();
-  gate.open(3, 4, 5, 6, 7);
+  letThrough();
   await worker.says(new RegExp(`nothing left to run of ${tag.name}`));
   expect(gate.mostWaited()).toBeLessThanOrEqual(2);
   await until(
@@ -164,9 +188,12 @@ test("whoever waits for a tag hears that it has expired", async () => {
 });
 
 test("who has everything misses nothing", async () => {
-  using tag = await shortLived((x: number) => x, [[1], [2]], 6_000);
   await using _worker = await WorkerProcess.start(instance.env, ["--datacenter", "local", "--slots", "1"]);
-  expect(await tag.pull({ blocking: true })).toBe(0);
+  using tag = await inTime(3_000, async (retentionMs) => {
+    const made = await shortLived((x: number) => x, [[1], [2]], retentionMs);
+    expect(await made.pull({ blocking: true })).toBe(0);
+    return made;
+  });
   await until(
     "it to expire",
     () => tag.status(),
@@ -177,17 +204,23 @@ test("who has everything misses nothing", async () => {
 });
 
 test("what came too late, without a time of its own, goes with the owner's next command", async () => {
-  using tag = await shortLived((x: number) => x, [[1]], 4_000);
+  using tag = await inTime(3_000, async (retentionMs) => {
+    const made = await shortLived((x: number) => x, [[1]], retentionMs);
+    await withSession(undefined, async ({ nc, identity }) => {
+      const manager = await jetstreamManager(nc, { checkAPI: false });
+      // The queue lasts as long after the last pull.
+      const lasting = { inactive_threshold: 3600 * 1e9 };
+      await manager.consumers.update(streamOf.calls(shortUser(identity.user)), made.name, lasting);
+    });
+    return made;
+  });
+  await until(
+    "it to expire",
+    () => tag.status(),
+    ({ expired: over }) => over,
+  );
   await withSession(undefined, async ({ nc, identity }) => {
     const u = shortUser(identity.user);
-    // The queue lasts as long after the last pull.
-    const manager = await jetstreamManager(nc, { checkAPI: false });
-    await manager.consumers.update(streamOf.calls(u), tag.name, { inactive_threshold: 3600 * 1e9 });
-    await until(
-      "it to expire",
-      () => tag.status(),
-      ({ expired: over }) => over,
-    );
     await publish(nc, { subject: subjectOf.outcome(u, "result", "local", tag.name, 0), data: Buffer.from("late") });
   });
   await until(
