@@ -85,7 +85,9 @@ const expired = ({ name }: Tag) =>
   `${name} expired on ${/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/.source}: its calls, outcomes and output are gone from the broker. ` +
   "What was pulled before is in its archive file; to run it again, submit again.";
 
-test("after its time nothing of a tag is left but its name, and nothing of it is begun", async () => {
+test("after its time nothing of a tag is left but its name, and nothing of it is begun", {
+  timeout: 240_000,
+}, async () => {
   await using worker = await WorkerProcess.start(instance.env, ["--datacenter", "local", "--slots", "2"]);
   const work = async (url: string, x: number, bytes: Uint8Array) => {
     console.log("begun");

@@ -36,6 +36,9 @@ export class RevocationBook {
   /** Its place in the stream. */
   #seq = 0;
   #told = "";
+  /** Looks that were begun, and the last one of them that was answered. */
+  #begun = 0;
+  #answered = 0;
   #isClosed = false;
   #live: Subscription | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -71,14 +74,18 @@ export class RevocationBook {
   }
 
   async #look(read: () => Promise<Stored | null>): Promise<void> {
+    const look = ++this.#begun;
     try {
       const stored = await read();
+      this.#answered = Math.max(this.#answered, look);
       if (stored === null) return;
       this.#seq = stored.seq;
       this.#take(stored.data);
       this.#told = "";
     } catch (error) {
       const { message } = error as Error;
+      // What was on its way when the broker went is not answered any more; what was asked since is.
+      if (isBrokerTrouble(error) && this.#answered > look) return;
       if (this.#isClosed || message === this.#told) return;
       this.#told = message;
       this.#log.warn(`passing over a revocation list: ${message}`);
