@@ -9,6 +9,7 @@ import { checkInstanceOf } from "../core/instance/protocol.ts";
 import type { Session } from "../core/instance/session.ts";
 import { timeAskedMs } from "../core/trust/options.ts";
 import { PROTOCOL, VERSION } from "../core/version.ts";
+import { boundYoungSpace } from "../core/young-space.ts";
 import { ActiveTag } from "./active.ts";
 import { Audit } from "./audit/audit.ts";
 import { CodeCache } from "./code.ts";
@@ -71,6 +72,7 @@ export class Worker {
   readonly #codes: CodeCache;
   readonly #cuts = new Cuts();
   readonly #obeying = new PerUser();
+  readonly #bounded = boundYoungSpace();
   #discovery: Discovery | undefined;
   #resolveFinished: () => void = () => undefined;
   #rejectFinished: (reason: Error) => void = () => undefined;
@@ -384,6 +386,7 @@ export class Worker {
     const { nc } = this.#session;
     // A drain never ends where the connection is lost for good meanwhile.
     if (!nc.isClosed()) await Promise.race([nc.drain().catch(() => nc.close()), nc.closed()]);
+    this.#bounded[Symbol.dispose]();
     if (this.#lost === undefined) this.#resolveFinished();
     else this.#rejectFinished(this.#lost);
   }

@@ -1,6 +1,7 @@
 /** One connection per instance and process, shared by what needs it and closed soon after the last use. */
 import { asBrokerError, whyClosed } from "../broker/trouble.ts";
 import { atWork } from "../ending.ts";
+import { boundYoungSpace } from "../young-space.ts";
 import { findInstance } from "./home.ts";
 import { openSession, type Session } from "./session.ts";
 
@@ -39,6 +40,7 @@ export async function withSession<T>(
   }
   clearTimeout(lease.closing);
   lease.users++;
+  using _ = boundYoungSpace();
   try {
     const { session } = lease;
     return await atWork(async () => action(await session));
