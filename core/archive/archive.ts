@@ -29,7 +29,7 @@ import {
   type Value,
 } from "./reading.ts";
 import { ENDINGS, type Ending } from "./schema.ts";
-import { createDatabase, refuseIfOpen, Store } from "./store.ts";
+import { createDatabase, createTemporaryDatabase, refuseIfOpen, Store } from "./store.ts";
 
 export interface ArchiveCounts {
   /** Calls that succeeded. */
@@ -61,7 +61,7 @@ export class Archive {
   static createTemporary(): Archive {
     const path = makeTemporaryFile();
     try {
-      createDatabase(path);
+      createTemporaryDatabase(path);
       return new Archive(new Store(path, { temporary: true }));
     } catch (error) {
       removeTemporaryFile(path);

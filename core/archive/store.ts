@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { atEnd } from "../ending.ts";
 import { ArchiveError } from "../errors.ts";
@@ -116,10 +116,28 @@ export class Store {
 
 /** Makes an empty archive. Without a log, so that what marks it as one is in the file itself from the beginning. */
 export function createDatabase(path: string): void {
+  makeDatabase(path, "");
+}
+
+/** An empty archive as it lies in its file, once one was made. */
+let empty: Buffer | undefined;
+
+/** As {@link createDatabase}, in an empty temporary file: without a sync, and after the first time without SQLite, which would take milliseconds. */
+export function createTemporaryDatabase(path: string): void {
+  if (empty === undefined) {
+    makeDatabase(path, PASSING);
+    empty = guarded(path, () => readFileSync(path));
+    return;
+  }
+  const bytes = empty;
+  guarded(path, () => writeFileSync(path, bytes, { flag: "r+" }));
+}
+
+function makeDatabase(path: string, pragmas: string): void {
   guarded(path, () => {
     const database = new DatabaseSync(path);
     try {
-      database.exec(`PRAGMA page_size = ${PAGE_BYTES}; BEGIN; ${SCHEMA} COMMIT`);
+      database.exec(`${pragmas}; PRAGMA page_size = ${PAGE_BYTES}; BEGIN; ${SCHEMA} COMMIT`);
     } finally {
       database.close();
     }

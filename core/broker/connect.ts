@@ -105,6 +105,8 @@ export async function connectBroker(
       maxReconnectAttempts: -1,
       reconnectTimeWait: RECONNECT_WAIT_MS,
       ignoreAuthErrorAbort: true,
+      // Else each request makes an error beforehand, whose stack trace takes longer than the rest of it.
+      noAsyncTraces: true,
       ...(login.inboxPrefix === undefined ? {} : { inboxPrefix: login.inboxPrefix }),
     });
   } catch (cause) {

@@ -1,4 +1,6 @@
 /** Writing an audit log: whole records or nothing, each on the disk before it counts as written. */
+
+import { constants } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -11,8 +13,15 @@ import {
   NO_HEAD,
 } from "../../core/audit/format.ts";
 
+const { O_APPEND, O_CREAT, O_EXCL, O_WRONLY } = constants;
+/** Windows has none. */
+const { O_DSYNC }: { O_DSYNC?: number } = constants;
+
 /** A file that has grown to this is followed by another. */
 export const FILE_BYTES = 16 * 2 ** 20;
+
+/** A write ends when its data is on the disk: one way to it in place of two. Zero where the system has no such thing. */
+const SYNCED = O_DSYNC ?? 0;
 
 export class AuditFile {
   readonly #folder: string;
@@ -25,6 +34,7 @@ export class AuditFile {
   /** What a failed write may have left behind `#bytes` is yet to be removed. */
   #torn = false;
   #head: Head = NO_HEAD;
+  #headNoted: Promise<unknown> = Promise.resolve();
 
   /** @param log names it, and no other: logs are never gone on with */
   constructor(folder: string, log: string, fileBytes = FILE_BYTES) {
@@ -54,7 +64,7 @@ export class AuditFile {
     try {
       this.#torn = true;
       for (let at = 0; at < data.length; ) at += (await file.write(data, at)).bytesWritten;
-      await file.datasync();
+      if (SYNCED === 0) await file.datasync();
       this.#torn = false;
     } catch (error) {
       await this.#mend(file).catch(() => undefined);
@@ -62,8 +72,13 @@ export class AuditFile {
     }
     this.#bytes += data.length;
     this.#head = { seq, hash };
-    // It only helps to notice what is missing; the records are on the disk.
-    await this.#headFile?.write(formatHead(this.#head), 0).catch(() => undefined);
+    this.#noteHead();
+  }
+
+  /** It only helps to notice what is missing, and the records are on the disk: nobody waits for it. */
+  #noteHead(): void {
+    const head = formatHead(this.#head);
+    this.#headNoted = this.#headNoted.then(() => this.#headFile?.write(head, 0)).catch(() => undefined);
   }
 
   /** The file to write to: a new one where the last is full. */
@@ -74,7 +89,8 @@ export class AuditFile {
     }
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     this.#headFile ??= await open(join(this.#folder, headFile(this.#log)), "wx", 0o600);
-    const next = await open(join(this.#folder, logFile(this.#log, this.#number + 1)), "ax", 0o600);
+    const path = join(this.#folder, logFile(this.#log, this.#number + 1));
+    const next = await open(path, O_APPEND | O_CREAT | O_EXCL | O_WRONLY | SYNCED, 0o600);
     await this.#file?.close();
     this.#file = next;
     this.#number++;
@@ -88,6 +104,7 @@ export class AuditFile {
   }
 
   async close(): Promise<void> {
+    await this.#headNoted;
     await this.#headFile?.datasync();
     await this.#headFile?.close();
     await this.#file?.close();
