@@ -6,7 +6,7 @@ import type { RunnableTag } from "./tag.ts";
 /** Bytes of opened code that are kept. */
 const CACHE_BYTES = 256 * 2 ** 20;
 
-function idOf({ u, manifest: { code } }: RunnableTag): string {
+function idOf({ u, manifest: { code } }: Pick<RunnableTag, "u" | "manifest">): string {
   return `${u}.${code.name}.${Buffer.from(code.hash).toString("hex")}`;
 }
 
@@ -25,8 +25,13 @@ export class CodeCache {
    * wait for the audit log once it has come.
    */
   isReady(tag: RunnableTag): boolean {
-    const { waiting, refusal, options } = tag;
-    return waiting > 0 && refusal === undefined && options.packages.length === 0 && this.#codes.has(idOf(tag));
+    const { waiting, refusal } = tag;
+    return waiting > 0 && refusal === undefined && this.known(tag) !== undefined;
+  }
+
+  /** The code of a tag that needs nothing else, where it is here. */
+  known(tag: Pick<RunnableTag, "u" | "manifest" | "options">): Uint8Array | undefined {
+    return tag.options.packages.length === 0 ? this.#codes.get(idOf(tag)) : undefined;
   }
 
   /** @throws RefusedError where the stored code is not the signed one */

@@ -1,20 +1,21 @@
 /** Finding tags to run: all that are stored, then live hints of new ones. */
 import type { Msg, Subscription } from "@nats-io/transport-node";
 import { Lanes } from "../core/broker/lanes.ts";
-import { IMPORTED_API, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
+import { IMPORTED_API, isTagName, parseTagSubject, shortUser, streamOf, subjectOf } from "../core/broker/names.ts";
 import { type Stored, StreamReader } from "../core/broker/read.ts";
-import { DecodeError, RefusedError, VersionError } from "../core/errors.ts";
+import { DecodeError, HumqError, RefusedError, VersionError } from "../core/errors.ts";
 import type { Session } from "../core/instance/session.ts";
 import type { Grant } from "../core/trust/grant.ts";
 import type { AuditedTrust } from "./audit/audit.ts";
 import { Catalogue } from "./catalogue.ts";
 import { within } from "./executor/timing.ts";
+import { ForetoldTags } from "./foretold.ts";
 import { hear } from "./hear.ts";
 import { Hints } from "./hints.ts";
 import type { Log } from "./log.ts";
 import { readQueue } from "./queue.ts";
 import { readBack } from "./read-back.ts";
-import { type RunnableTag, readTag, tagId } from "./tag.ts";
+import { foretell, type RunnableTag, readTag, tagId } from "./tag.ts";
 import { tellRefused } from "./tell-refused.ts";
 import { Trust } from "./trust/trust.ts";
 
@@ -39,6 +40,10 @@ export interface DiscoveryHooks {
   /** Something new was heard of a tag that is being worked on: resolves when that is known. */
   onHint(id: string): Promise<void>;
   onTag(tag: RunnableTag): void;
+  /** Nothing is in hand: there is time for tags that may come. */
+  isIdle(): boolean;
+  /** A tag is being submitted, and may be closed in a moment. */
+  onForetold(tag: Pick<RunnableTag, "id" | "u" | "tag" | "grant" | "manifest" | "options">): void;
   /** Calls of a tag (by its id) may have been cancelled. */
   onCancel(id: string): void;
   /** Grants or the revocation list changed: what may run is to be looked at anew. */
@@ -59,6 +64,7 @@ export class Discovery {
   /** Short users whose tags are being looked through, and whether that is to be done once more. */
   readonly #scanning = new Map<string, { again: boolean; whole: boolean }>();
   readonly #hints = new Hints();
+  readonly #foretold = new ForetoldTags();
   #trust: Trust | undefined;
   #live: Subscription[] = [];
   #sweep: NodeJS.Timeout | undefined;
@@ -99,6 +105,7 @@ export class Discovery {
       hear(session.nc, subjectOf.anyCancel(), log, (heard) =>
         discovery.#heard(heard, (data) => discovery.#cancelled(heard.subject, data)),
       ),
+      hear(session.nc, subjectOf.anyManifest(), log, (heard) => discovery.#foretell(heard)),
     ];
     discovery.#trust = await Trust.open(session, datacenter, log, audit, {
       onGrant: (grant) => {
@@ -254,6 +261,23 @@ export class Discovery {
     this.#hints.add(parseTagSubject(subject).u, subject, data, look);
   }
 
+  /** The manifest of a tag was heard. Whatever is the matter with it is told once the tag is closed. */
+  #foretell({ subject, data }: Msg): void {
+    const { u, tag } = parseTagSubject(subject);
+    const grant = this.#trust?.valid(u);
+    const isTime = this.#hooks.isIdle() && this.#foretold.hasRoom;
+    if (grant === undefined || !isTime || !this.#hooks.mayServe(grant) || !isTagName(tag)) return;
+    try {
+      const found = foretell(this.#session, this.#datacenter, grant, tag, data);
+      if (found === undefined || this.#trust?.refusalOf(found) !== undefined) return;
+      const id = tagId(u, tag);
+      this.#foretold.add(id, found);
+      this.#hooks.onForetold({ ...found, id, u, tag });
+    } catch (error) {
+      if (!(error instanceof HumqError)) throw error;
+    }
+  }
+
   /** A cancel record was heard; only a hint, what counts is what the broker holds then. */
   async #cancelled(subject: string, heard: Uint8Array): Promise<void> {
     const { u, tag } = parseTagSubject(subject);
@@ -288,7 +312,15 @@ export class Discovery {
       return true;
     }
     try {
-      const runnable = await readTag(this.#session, this.#datacenter, this.#reader, grant, tag, closing);
+      const runnable = await readTag(
+        this.#session,
+        this.#datacenter,
+        this.#reader,
+        grant,
+        tag,
+        this.#foretold,
+        closing,
+      );
       if (runnable !== undefined) this.#hooks.onTag(this.#judged(runnable));
       return true;
     } catch (error) {

@@ -14,6 +14,7 @@ import { openSigned } from "../core/trust/signed.ts";
 import { unwrapKey } from "../core/trust/wrap.ts";
 import { VERSION } from "../core/version.ts";
 import { TagControl } from "./control.ts";
+import type { Foretold, ForetoldTags } from "./foretold.ts";
 import { readQueue } from "./queue.ts";
 
 /** Names a tag among all users' tags: two users may choose the same name. */
@@ -39,6 +40,17 @@ export interface RunnableTag {
   control: TagControl;
   /** Why none of its calls is run, for good; absent where they are. */
   refusal?: string;
+}
+
+/** @throws RefusedError where the record is of another tag than the one it lies under */
+function checkOwner(
+  record: { rootKey: Uint8Array; user: string; tag: string },
+  { rootKey, user, tag }: { rootKey: Uint8Array; user: string; tag: string },
+): void {
+  const same = Buffer.compare(record.rootKey, rootKey) === 0;
+  if (!same || record.user !== user || record.tag !== tag) {
+    throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
+  }
 }
 
 function openManifest(signed: Uint8Array, grant: Grant): Manifest {
@@ -72,7 +84,29 @@ function readAddedKeys(reader: StreamReader, u: string, owner: AddedOwner): Prom
 }
 
 /**
+ * Opens a manifest that was heard live.
+ * @returns undefined where it is not for this datacenter, or too old
+ * @throws RefusedError | DecodeError | VersionError as {@link readTag}
+ */
+export function foretell(
+  session: Session,
+  datacenter: string,
+  grant: Grant,
+  tag: string,
+  heard: Uint8Array,
+): Foretold | undefined {
+  const owner = { rootKey: session.link.rootKey, user: grant.user, tag };
+  const manifest = openManifest(heard, grant);
+  checkOwner(manifest, owner);
+  if (!manifest.datacenters.includes(datacenter) || Date.now() > manifest.notAfterMs) return undefined;
+  const tagKey = keyOf(session, datacenter, manifest);
+  if (tagKey === undefined) return undefined;
+  return { grant, heard: Uint8Array.from(heard), manifest, tagKey, options: openOptions(tagKey, owner, manifest.options) };
+}
+
+/**
  * Reads and checks a tag of `grant`'s holder.
+ * @param foretold what was heard of tags before
  * @param closing its closing record as the broker holds it, where that is being read already
  * @returns undefined where there is nothing to run here: no such tag, not closed yet, for other datacenters, too old
  * @throws RefusedError | DecodeError where a check fails: what the broker holds is not what the user signed;
@@ -84,6 +118,7 @@ export async function readTag(
   reader: StreamReader,
   grant: Grant,
   tag: string,
+  foretold: ForetoldTags,
   closing?: Promise<Stored | null>,
 ): Promise<RunnableTag | undefined> {
   if (!isTagName(tag)) throw new RefusedError("what the broker holds under this name cannot be a tag");
@@ -99,18 +134,14 @@ export async function readTag(
     readAddedKeys(reader, u, { ...grant, ...owner }),
   ]);
   if (storedManifest === null || storedClosing === null) return undefined;
-  const signed = openManifest(storedManifest.data, grant);
-  const closed = openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name);
-  for (const record of [signed, closed]) {
-    const same = Buffer.compare(record.rootKey, session.link.rootKey) === 0;
-    if (!same || record.user !== grant.user || record.tag !== tag) {
-      throw new RefusedError(`what the broker holds as ${tag} is a record of something else`);
-    }
-  }
+  const known = foretold.take(tagId(u, tag), grant, storedManifest.data);
+  const signed = known?.manifest ?? openManifest(storedManifest.data, grant);
+  checkOwner(signed, owner);
+  checkOwner(openSigned(closingRecord, storedClosing.data, grant.signingKey, grant.name), owner);
   if (Date.now() > signed.notAfterMs) return undefined;
   const manifest = withAdded(signed, added);
   if (!manifest.datacenters.includes(datacenter)) return undefined;
-  const tagKey = keyOf(session, datacenter, manifest);
+  const tagKey = known?.tagKey ?? keyOf(session, datacenter, manifest);
   if (tagKey === undefined) {
     throw new RefusedError(
       `the key of ${tag} is not wrapped for datacenter ${datacenter}, as far as its keys are on this machine. ` +
@@ -118,7 +149,7 @@ export async function readTag(
         `anew: humq share ${tag} --datacenter ${datacenter}`,
     );
   }
-  const options = openOptions(tagKey, owner, manifest.options);
+  const options = known?.options ?? openOptions(tagKey, owner, manifest.options);
   const [records, queue] = await rest;
   const control = TagControl.open(reader, u, { ...owner, signingKey, name, tagKey }, records);
   if (control.state.deleted) return undefined;

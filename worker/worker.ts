@@ -257,6 +257,11 @@ export class Worker {
         this.#feeder.lookAgain();
         await this.#obeying.run(this.#feeder.tags, (tag) => this.#obey(tag));
       },
+      isIdle: () => this.#runner.idle && this.#audit.writable,
+      onForetold: (tag) => {
+        const code = this.#codes.known(tag);
+        if (code !== undefined) this.#audit.foretell(tag, code);
+      },
       onTag: (runnable) => {
         const tag = new ActiveTag(runnable, this.memoryBytes);
         if (!this.#feeder.couldRun(tag)) {

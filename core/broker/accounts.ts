@@ -248,7 +248,7 @@ function workerPermissions(datacenter: string): Partial<jwt.User> {
       ],
     },
     sub: {
-      allow: ["_INBOX.>", "$KV.*.tag.*", subjectOf.anyClose(), subjectOf.anyCancel(), "$KV.humq_grants.>"],
+      allow: ["_INBOX.>", subjectOf.anyManifest(), subjectOf.anyClose(), subjectOf.anyCancel(), "$KV.humq_grants.>"],
     },
   };
 }

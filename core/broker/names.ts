@@ -41,7 +41,8 @@ export const subjectOf = {
   retry: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.retry.${tag}.${number}`,
   /** The tag's key for datacenters that were added later, or whose keys changed; `number` counts from 1. */
   keys: (u: string, tag: string, number: number | "*") => `$KV.humq_tags_${u}.keys.${tag}.${number}`,
-  /** The closing and cancel records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
+  /** Manifests, closing and cancel records of all users, as a datacenter sees them live; a wildcard stands for a whole token only. */
+  anyManifest: () => "$KV.*.tag.*",
   anyClose: () => "$KV.*.close.*",
   anyCancel: () => "$KV.*.cancel.*",
   outcome: (u: string, kind: "result" | "error" | "*", dc: string, tag: string, index: number | "*") =>

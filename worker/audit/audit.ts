@@ -31,6 +31,21 @@ export interface AuditOptions {
   fileBytes?: number;
 }
 
+/** Records of tags that did not come by then; one of them that does is written once more. */
+const EARLY_MOST = 100;
+
+type TagToAudit = Pick<RunnableTag, "id" | "tag" | "grant" | "manifest" | "options">;
+
+/** What is said of a tag whose calls begin. */
+function recordOf({ tag, grant, manifest, options }: TagToAudit, code: Uint8Array) {
+  const codeSha256 = createHash("sha256").update(code).digest("hex");
+  const audited: AuditedTag = { name: grant.name, user: grant.user, tag, codeSha256 };
+  const { taskName: task, packages } = options;
+  const names = { ...audited, task, code: manifest.code.name };
+  const event: AuditEvent = { event: "tag", ...names, ...(packages.length > 0 && { packages }) };
+  return { audited, event };
+}
+
 type Timed = AuditEvent & { atMs: number };
 
 /** What parts of the worker that only refuse need of it. */
@@ -49,6 +64,8 @@ export class Audit implements AuditedTrust {
   readonly #begun = new BegunCalls();
   readonly #refusals = new Refusals();
   readonly #tags = new Map<string, AuditedTag>();
+  /** Records of tags that may come, the oldest first. */
+  readonly #early = new Map<string, { text: string; written: Promise<void> }>();
   #revoked: Timed[] = [];
   /** What could not be written, before all that came since. */
   #unwritten: Timed[] = [];
@@ -93,14 +110,24 @@ export class Audit implements AuditedTrust {
    * Calls of a tag may begin when this resolves: then it is on the disk whose code they run.
    * @throws the system's error where it cannot be written
    */
-  async tag(runnable: RunnableTag, code: Uint8Array): Promise<void> {
-    const { id, tag, grant, manifest, options } = runnable;
-    const codeSha256 = createHash("sha256").update(code).digest("hex");
-    const audited = { name: grant.name, user: grant.user, tag, codeSha256 };
-    const { taskName: task, packages } = options;
-    const names = { ...audited, task, code: manifest.code.name };
-    await this.#write([{ event: "tag", ...names, ...(packages.length > 0 && { packages }) }]);
+  async tag(runnable: TagToAudit, code: Uint8Array): Promise<void> {
+    const { id } = runnable;
+    const { audited, event } = recordOf(runnable, code);
+    const early = this.#early.get(id);
+    this.#early.delete(id);
+    await (early?.text === JSON.stringify(event) ? early.written : this.#write([event]));
     this.#tags.set(id, audited);
+  }
+
+  /** Calls of a tag may soon begin, or never: the record is written now, so that they need not wait for it. */
+  foretell(runnable: TagToAudit, code: Uint8Array): void {
+    const { event } = recordOf(runnable, code);
+    const written = this.#write([event]);
+    // Whoever begins calls of it hears of it.
+    written.catch(() => undefined);
+    this.#early.set(runnable.id, { text: JSON.stringify(event), written });
+    const [oldest] = this.#early.keys();
+    if (this.#early.size > EARLY_MOST && oldest !== undefined) this.#early.delete(oldest);
   }
 
   /** Calls from `from` up to but not `to` of a tag are begun; {@link tag} has resolved for it. */

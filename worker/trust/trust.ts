@@ -105,7 +105,7 @@ export class Trust {
   }
 
   /** Why a tag is refused for good; undefined where it is not. */
-  refusalOf({ grant, manifest }: RunnableTag): string | undefined {
+  refusalOf({ grant, manifest }: Pick<RunnableTag, "grant" | "manifest">): string | undefined {
     const nowMs = this.#clock.nowMs();
     if (manifest.createdMs > nowMs + CLOCK_TOLERANCE_MS) {
       const created = isoTime(manifest.createdMs);
