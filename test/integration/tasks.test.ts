@@ -7,7 +7,7 @@ import { startEmbedded } from "../../core/instance/up.ts";
 import { ROOT } from "../support/cli.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
-import { runProgram } from "../support/processes.ts";
+import { runProgram, withoutProgress } from "../support/processes.ts";
 import { temporaryProject } from "../support/script.ts";
 import { temporaryDirectory } from "../support/tools.ts";
 
@@ -206,7 +206,7 @@ describe("as a script", () => {
     async (runner) => {
       using project = temporaryProject({ "scale.ts": HELPER, "work.ts": SCRIPT });
       const done = await project.run("work.ts", { runner, env: instance.env });
-      expect(done).toEqual({ code: 0, signal: null, stdout: SCRIPT_OUTPUT, stderr: "" });
+      expect(withoutProgress(done)).toEqual({ code: 0, signal: null, stdout: SCRIPT_OUTPUT, stderr: "" });
     },
   );
 

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { task } from "../../core/index.ts";
 import { collect } from "../support/collect.ts";
 import { startInstance, type TestInstance } from "../support/embedded.ts";
+import { withoutProgress } from "../support/processes.ts";
 import { temporaryProject } from "../support/script.ts";
 import { WorkerProcess } from "../support/worker-process.ts";
 
@@ -151,7 +152,7 @@ describe("what a call throws", () => {
   test("comes back with message, cause and the place in the user's file", async () => {
     using project = temporaryProject({ "work.ts": THROWING });
     const done = await project.run("work.ts", { env: instance.env });
-    expect(done).toMatchObject({ code: 0, stderr: "" });
+    expect(withoutProgress(done)).toMatchObject({ code: 0, stderr: "" });
     const lines = done.stdout.trim().split("\n");
     expect(lines.pop()).toBe("1 8");
     const errors = lines.map((line) => JSON.parse(line) as Record<string, unknown> & { stack?: string });

@@ -99,3 +99,8 @@ export class Running implements AsyncDisposable {
 export function runProgram(file: string, args: readonly string[], options: RunOptions = {}): Promise<Finished> {
   return new Running(file, args, options).finished;
 }
+
+/** What a program that waited for calls said beside how far it was: that it tells where they take their time. */
+export function withoutProgress({ stderr, ...finished }: Finished): Finished {
+  return { ...finished, stderr: stderr.replace(/^pull: \d.* calls, .*\n/gm, "") };
+}
