@@ -28,7 +28,13 @@ export async function writeData(text: string): Promise<void> {
   if (closed) throw new OutputClosed();
   begun = true;
   if (writeStdout(text)) return;
-  await Promise.race([once(process.stdout, "drain"), once(process.stdout, "close")]).catch(() => undefined);
+  // Takes the listener of the event that did not come away again: each of millions of lines may wait here.
+  const over = new AbortController();
+  const { signal } = over;
+  const events = ["drain", "close"].map((event) => once(process.stdout, event, { signal }));
+  await Promise.race(events).catch(() => undefined);
+  over.abort();
+  await Promise.allSettled(events);
   if (closed) throw new OutputClosed();
 }
 
