@@ -1,5 +1,6 @@
 import type { Conditions } from "./conditions.ts";
 import type { Report, SectionReport } from "./report.ts";
+import { isFigure, type Row } from "./section.ts";
 import { alignColumns, cellsOf, HEADINGS, matrixOf, splitRows } from "./table.ts";
 
 /** Conditions in one sentence, without the full stop. */
@@ -25,11 +26,19 @@ function sectionText({ name, title, method, tookS, rows, failures }: SectionRepo
   return lines.join("\n");
 }
 
+/** Budgets are for whole runs: beside figures that mean nothing they would read as missed. */
+function withoutBudget(row: Row): Row {
+  if (!isFigure(row)) return row;
+  const { budget: _, ...figure } = row;
+  return figure;
+}
+
 /** All of it, for a terminal. */
 export function reportText({ conditions, sections }: Report): string {
   const only = conditions.smoke ? ["A smoke run: it shows that everything works, its figures mean nothing."] : [];
+  const shown = conditions.smoke
+    ? sections.map((section) => ({ ...section, rows: section.rows.map(withoutBudget) }))
+    : sections;
   const total = sections.reduce((sum, { tookS }) => sum + tookS, 0);
-  return [conditionsText(conditions), ...only, ...sections.map(sectionText), `${total.toFixed(0)} s in all`].join(
-    "\n\n",
-  );
+  return [conditionsText(conditions), ...only, ...shown.map(sectionText), `${total.toFixed(0)} s in all`].join("\n\n");
 }
