@@ -101,7 +101,13 @@ export function foretell(
   if (!manifest.datacenters.includes(datacenter) || Date.now() > manifest.notAfterMs) return undefined;
   const tagKey = keyOf(session, datacenter, manifest);
   if (tagKey === undefined) return undefined;
-  return { grant, heard: Uint8Array.from(heard), manifest, tagKey, options: openOptions(tagKey, owner, manifest.options) };
+  return {
+    grant,
+    heard: Uint8Array.from(heard),
+    manifest,
+    tagKey,
+    options: openOptions(tagKey, owner, manifest.options),
+  };
 }
 
 /**
