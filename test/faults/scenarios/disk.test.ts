@@ -28,7 +28,8 @@ scenario("the disk of the broker is full, while results are stored and while cal
     return;
   }
   const worker = await world.startWorker();
-  const load = await trial.submit({ calls: 300, mostMs: 10, bytes: 20_000 });
+  // More than ends before the disk is full.
+  const load = await trial.submit({ calls: 600, mostMs: 60, bytes: 20_000 });
   await trial.beginsToRun(load);
   disk.fill(MIB);
   await until(
