@@ -135,7 +135,9 @@ export class OutcomeWriter {
 
   async #tryRow(row: readonly Waiting[]): Promise<boolean> {
     const beganMs = performance.now();
-    const isBatch = this.#way.isBatch(row.length, beganMs) && standApart(row);
+    const isReplicated = (this.#nc.info?.cluster ?? "") !== "";
+    const isBatch = (isReplicated || this.#way.isBatch(row.length, beganMs)) && standApart(row);
+    if (isReplicated && !isBatch) return false;
     try {
       const written = isBatch
         ? publishBatch(this.#nc, row, (message) => expectNone((message as Waiting).slot))

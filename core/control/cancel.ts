@@ -12,7 +12,7 @@ import type { TagAccess } from "../tag/access.ts";
 import { type CancelEntry, type CancelRecord, type GenerationRange, signCancel } from "../trust/control.ts";
 import { type CallList, type CallRange, indicesOf, parseCalls, rangeAt, rangesOf } from "./calls.ts";
 import { CallCancelled } from "./cancelled.ts";
-import { listOutcomes } from "./outcomes.ts";
+import { listPlaces } from "./outcomes.ts";
 import { OwnOutcomes } from "./own-outcomes.ts";
 import { whilePaused } from "./pause.ts";
 import { pendingCalls } from "./pending.ts";
@@ -82,7 +82,7 @@ export async function recordCancel(
 
 /** The calls that have an outcome on the broker. */
 export async function endedCalls(access: TagAccess): Promise<Set<number>> {
-  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  const { subjects } = await listPlaces(access);
   return new Set(callsOf(subjects));
 }
 

@@ -12,7 +12,7 @@ import { readErrorStates } from "../tag/states.ts";
 import { encodeError } from "../values/index.ts";
 import { type CallRange, indicesOf, rangeAt, rangesOf } from "./calls.ts";
 import { cancelCalls, recordCancel } from "./cancel.ts";
-import { listOutcomes, type OutcomeSubjects } from "./outcomes.ts";
+import { listPlaces, type OutcomeSubjects } from "./outcomes.ts";
 import { type OutcomePlace, OwnOutcomes } from "./own-outcomes.ts";
 import { takeOut } from "./packs.ts";
 import { pendingCalls } from "./pending.ts";
@@ -173,7 +173,7 @@ export async function deleteSome(
     throw new UsageError(`${tag}: nothing of it was downloaded, so there is nothing to delete`);
   }
   const control = await readOwnControl(access);
-  const stored = await listOutcomes(access.session, tag);
+  const stored = await listPlaces(access);
   const subjects = stored.subjects.flatMap((subject) =>
     Array.from(callsOf([subject]), (index) => ({ subject, index })),
   );

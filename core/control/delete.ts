@@ -2,7 +2,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { Archive } from "../archive/index.ts";
-import { callsOf, consumerOf, shortUser, streamOf, subjectOf } from "../broker/names.ts";
+import { callsOf, consumerOf, parseOutcome, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import { ApiCode, publish } from "../broker/publish.ts";
 import { purge, purgeManager } from "../broker/purge.ts";
 import type { Session } from "../instance/session.ts";
@@ -10,6 +10,7 @@ import { checkKnown } from "../options.ts";
 import { forgetShares } from "../share/mine.ts";
 import { openTag } from "../tag/access.ts";
 import { openLiveTag } from "../tag/expiry.ts";
+import { isPlace } from "../tag/stored.ts";
 import { signDeletion } from "../trust/control.ts";
 import { type CallList, parseCalls } from "./calls.ts";
 import { deleteSome, isHeld, NotPulledError } from "./delete-some.ts";
@@ -92,9 +93,11 @@ async function deleteWhole(
   archive: Archive | undefined,
   force: boolean,
 ): Promise<number> {
-  const { subjects } = await listOutcomes(session, tag);
+  let { subjects } = await listOutcomes(session, tag);
   if (!force && subjects.length > 0) {
-    const control = await readOwnControl(await openTag(session, tag));
+    const access = await openTag(session, tag);
+    subjects = subjects.filter((subject) => isPlace(access, parseOutcome(subject)));
+    const control = await readOwnControl(access);
     let unfetched = 0;
     for (const index of callsOf(subjects)) if (!isHeld(archive, control, index)) unfetched++;
     if (unfetched > 0) throw new NotPulledError(tag, unfetched);

@@ -2,6 +2,8 @@
 import { jetstreamManager } from "@nats-io/jetstream";
 import { parseOutcome, shortUser, streamOf, subjectOf } from "../broker/names.ts";
 import type { Session } from "../instance/session.ts";
+import type { TagAccess } from "../tag/access.ts";
+import { isPlace } from "../tag/stored.ts";
 
 const TIMEOUT_MS = 60_000;
 
@@ -22,4 +24,10 @@ export async function listOutcomes(session: Session, tag: string): Promise<Outco
   // Notes about chunks lie among them.
   const subjects = Object.keys(state.subjects ?? {}).filter((subject) => parseOutcome(subject).kind !== "run");
   return { subjects, lastSequence: before.state.last_seq };
+}
+
+/** As {@link listOutcomes}, without packs of what is no chunk of the tag. */
+export async function listPlaces(access: TagAccess): Promise<OutcomeSubjects> {
+  const { subjects, lastSequence } = await listOutcomes(access.session, access.manifest.tag);
+  return { subjects: subjects.filter((subject) => isPlace(access, parseOutcome(subject))), lastSequence };
 }

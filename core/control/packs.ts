@@ -61,7 +61,10 @@ export class Chunks {
       }
     });
     const placed = await Promise.all(notes);
-    return placed.every(Boolean) || (await packsOf(this.#access, chunk)).length === 0;
+    if (placed.every(Boolean)) return true;
+    // What others store in this account is nobody's outcome.
+    const packs = await packsOf(this.#access, chunk);
+    return !packs.some(({ subject }) => manifest.datacenters.includes(parseOutcome(subject).datacenter));
   }
 }
 
@@ -123,8 +126,13 @@ async function takeApart(access: TagAccess, stored: Stored, but: ReadonlySet<num
   const { datacenter, index, count } = parseOutcome(stored.subject);
   const chunk = { first: index, count };
   const note = subjectOf.apart(u, datacenter, manifest.tag, chunk);
-  // Beside the pack, for once: a worker that comes late finds the place taken at every moment.
-  await publish(nc, { subject: note, data: NOTE, ...expiryOf(manifest) });
+  try {
+    // Beside the pack, for once: a worker that comes late finds the place taken at every moment.
+    await publish(nc, { subject: note, data: NOTE, ...expiryOf(manifest) });
+  } catch (error) {
+    // Whoever was cut off in the middle of this stored it.
+    if (!isTaken(error)) throw error;
+  }
   const opened = await tryOpen(access, stored);
   if (opened !== undefined) {
     const { generation, callHash } = opened.message;
@@ -141,7 +149,6 @@ async function takeApart(access: TagAccess, stored: Stored, but: ReadonlySet<num
         try {
           await publish(nc, { subject, data, ...expiryOf(manifest) }, expectNone(slot));
         } catch (error) {
-          // Whoever was cut off in the middle of this stored it.
           if (!isTaken(error)) throw error;
         }
       });
@@ -151,9 +158,26 @@ async function takeApart(access: TagAccess, stored: Stored, but: ReadonlySet<num
   await remove(access, stored);
 }
 
-/** Takes the packs of a call's chunk apart: it runs in a later generation than the others of them. */
+/** Chunks whose packs are being taken apart, by their first calls. */
+const dissolving = new WeakMap<TagAccess, Map<number, Promise<void>>>();
+
+async function dissolve(access: TagAccess, chunk: ChunkName, index: number): Promise<void> {
+  for (const stored of await packsOf(access, chunk)) await takeApart(access, stored, new Set([index]));
+}
+
+/**
+ * Takes the packs of a call's chunk apart: it runs in a later generation than the others of them. Where several calls of a
+ * chunk do, it is done once: a result that came late would take the place of a call that was emptied meanwhile.
+ */
 export async function dissolvePacks(access: TagAccess, index: number): Promise<void> {
   const chunk = chunkOf(access, index);
   if (chunk === undefined) return;
-  for (const stored of await packsOf(access, chunk)) await takeApart(access, stored, new Set([index]));
+  const underWay = dissolving.get(access) ?? new Map<number, Promise<void>>();
+  dissolving.set(access, underWay);
+  let dissolved = underWay.get(chunk.first);
+  if (dissolved === undefined) {
+    dissolved = dissolve(access, chunk, index).finally(() => underWay.delete(chunk.first));
+    underWay.set(chunk.first, dissolved);
+  }
+  await dissolved;
 }

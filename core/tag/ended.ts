@@ -2,7 +2,7 @@
 import { countStored } from "../broker/follow.ts";
 import { Lanes } from "../broker/lanes.ts";
 import { callsOf, parseOutcome, streamOf, subjectOf } from "../broker/names.ts";
-import { listOutcomes } from "../control/outcomes.ts";
+import { listPlaces } from "../control/outcomes.ts";
 import type { TagAccess } from "./access.ts";
 import { chunkOf } from "./stored.ts";
 
@@ -58,7 +58,7 @@ async function laterOnes(places: Places, subjects: readonly string[]): Promise<s
  * its calls since, may both store an outcome of the same call.
  */
 async function storedTwice(access: TagAccess): Promise<PassedOver[]> {
-  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  const { subjects } = await listPlaces(access);
   const first = new Map<number, string>();
   const several = new Map<number, string[]>();
   for (const subject of subjects) {

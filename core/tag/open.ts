@@ -14,6 +14,7 @@ import type { TagAccess } from "./access.ts";
 import { Ahead } from "./ahead.ts";
 import { openAtOnce, openOutcome } from "./outcome.ts";
 import { bindingsOf, openPacked } from "./pack.ts";
+import { isPlace } from "./stored.ts";
 
 /** A tag as it is being pulled. */
 export interface Pulling {
@@ -83,7 +84,7 @@ export async function* openAll(pulling: Pulling, stored: readonly StoredOutcome[
   for (const [i, one] of stored.entries()) {
     const { kind, index, count } = names[i]!;
     // A message under a call's name that no call has may have been refused by a worker.
-    if (!(index + count <= calls)) continue;
+    if (!(index + count <= calls) || !isPlace(pulling.access, names[i]!)) continue;
     const { access, control } = pulling;
     const isPack = kind === "pack";
     const single = isPack

@@ -1,5 +1,5 @@
 /** What the broker holds of single calls' outcomes. */
-import { type ChunkName, streamOf, subjectOf } from "../broker/names.ts";
+import { type ChunkName, type OutcomeName, streamOf, subjectOf } from "../broker/names.ts";
 import type { Stored } from "../broker/read.ts";
 import type { TagAccess } from "./access.ts";
 
@@ -13,6 +13,13 @@ export function chunkAt(chunkSize: number, calls: number, index: number): ChunkN
   const first = index - (index % chunkSize);
   const chunk = { first, count: Math.min(chunkSize, calls - first) };
   return chunk.count > 1 ? chunk : undefined;
+}
+
+/** Whether an outcome of this name can be one of the tag's: others store packs of what is no chunk, or of calls without number. */
+export function isPlace(access: Pick<TagAccess, "options" | "closing">, { kind, index, count }: OutcomeName): boolean {
+  if (kind !== "pack") return true;
+  const chunk = chunkOf(access, index);
+  return chunk?.first === index && chunk.count === count;
 }
 
 /** The packs that datacenters have stored of a chunk. */

@@ -2,7 +2,7 @@
 
 import { callsOf } from "../broker/names.ts";
 import { ACK_WAIT_MS } from "../broker/queue.ts";
-import { listOutcomes } from "../control/outcomes.ts";
+import { listPlaces } from "../control/outcomes.ts";
 import { formatDuration } from "../duration.ts";
 import type { AccessOverError } from "../errors.ts";
 import type { Session } from "../instance/session.ts";
@@ -136,7 +136,7 @@ function ofPending(access: TagAccess, status: TagStatus, workers: readonly Worke
 async function ofSilent(access: TagAccess, workers: readonly WorkerEntry[]): Promise<Reason[]> {
   const silent = workers.filter((worker) => !isHeard(worker));
   if (silent.length === 0) return [];
-  const { subjects } = await listOutcomes(access.session, access.manifest.tag);
+  const { subjects } = await listPlaces(access);
   const ended = new Set(callsOf(subjects));
   const running = await runningCalls(access, (index) => !ended.has(index), silent);
   return silent.flatMap((one): Reason[] => {
