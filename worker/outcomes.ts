@@ -135,6 +135,7 @@ export class OutcomeWriter {
 
   async #tryRow(row: readonly Waiting[]): Promise<boolean> {
     const beganMs = performance.now();
+    // Copies of a stream do not all know the newest id at every moment (docs/decisions/0013-speed.md).
     const isReplicated = (this.#nc.info?.cluster ?? "") !== "";
     const isBatch = (isReplicated || this.#way.isBatch(row.length, beganMs)) && standApart(row);
     if (isReplicated && !isBatch) return false;
