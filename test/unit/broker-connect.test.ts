@@ -171,7 +171,7 @@ describe("a broker that will not do", () => {
     const { url } = fake;
     await fake[Symbol.asyncDispose]();
     await expect(connectBroker({ servers: [url] }, login)).rejects.toMatchObject({
-      name: "BrokerError",
+      name: "UnreachableError",
       code: "broker",
       message: expect.stringMatching(
         new RegExp(`^cannot reach the broker at ${url}: .+\\. Is it running, and is the address right\\?$`),
